@@ -1,0 +1,163 @@
+//! AWS Config: puts evaluations, and looks up what a notification's summary lacks.
+
+use std::time::Duration;
+
+use aws_config::SdkConfig;
+use aws_sdk_config::Client;
+use aws_sdk_config::primitives::DateTime as Timestamp;
+use aws_sdk_config::types::{self, ResourceType};
+use chrono::{DateTime, Utc};
+
+use super::{call_error, time};
+use crate::error::{CallError, CallFailure, Error};
+use crate::evaluator::Evaluation;
+use crate::event::{ChangedUser, ResultToken};
+use crate::rule::verdict::ComplianceType;
+
+/// The most evaluations in one call (Config API Reference, `PutEvaluations`).
+const MAX_EVALUATIONS: usize = 100;
+
+/// How often evaluations that AWS Config hands back as failed are put in all.
+const PUT_ATTEMPTS: u32 = 4;
+
+/// The most pages that are searched for a recorded item. Each covers up to seven days, newest first, and may be empty.
+const MAX_HISTORY_PAGES: u32 = 20;
+
+/// The AWS Config client.
+#[derive(Debug, Clone)]
+pub struct Config(Client);
+
+impl Config {
+    /// A client with these settings.
+    #[must_use]
+    pub fn new(settings: &SdkConfig) -> Self {
+        Self(Client::new(settings))
+    }
+
+    /// Puts evaluations, at most 100 a call; none at all is one call with an empty list, which closes a run of the rule.
+    ///
+    /// AWS Config may answer with success and hand entries back as failed: these are put again.
+    ///
+    /// # Errors
+    ///
+    /// - [`Error::Call`] if a call fails;
+    /// - [`Error::EvaluationsNotTaken`] if entries are still handed back after four attempts; the others are put.
+    pub async fn put_evaluations(&self, token: &ResultToken, evaluations: &[Evaluation]) -> Result<(), Error> {
+        let mut not_taken: Vec<types::Evaluation> = Vec::new();
+        let entries = evaluations.iter().map(entry).collect::<Result<Vec<_>, _>>()?;
+        let chunks: Vec<_> = if entries.is_empty() { vec![&[][..]] } else { entries.chunks(MAX_EVALUATIONS).collect() };
+        for chunk in chunks {
+            not_taken.extend(self.put_chunk(token, chunk.to_vec()).await?);
+        }
+        if not_taken.is_empty() {
+            return Ok(());
+        }
+        Err(Error::EvaluationsNotTaken {
+            failed: not_taken.len(),
+            total: evaluations.len(),
+            attempts: PUT_ATTEMPTS,
+            resources: not_taken.into_iter().take(3).map(|entry| entry.compliance_resource_id).collect(),
+        })
+    }
+
+    /// Puts one chunk, and what is handed back of it again; returns what is never taken.
+    async fn put_chunk(
+        &self,
+        token: &ResultToken,
+        mut entries: Vec<types::Evaluation>,
+    ) -> Result<Vec<types::Evaluation>, Error> {
+        for attempt in 0..PUT_ATTEMPTS {
+            if attempt > 0 {
+                tokio::time::sleep(backoff(attempt)).await;
+            }
+            let request = self
+                .0
+                .put_evaluations()
+                .result_token(token.expose())
+                .set_evaluations(Some(entries))
+                .set_test_mode(token.is_test_mode().then_some(true));
+            let output = request.send().await.map_err(|error| call_error("config:PutEvaluations", "", &error))?;
+            entries = output.failed_evaluations.unwrap_or_default();
+            if entries.is_empty() {
+                break;
+            }
+        }
+        Ok(entries)
+    }
+
+    /// Completes a user of whom a notification's summary says too little from the newest item recorded by then.
+    ///
+    /// # Errors
+    ///
+    /// - [`Error::Call`] if a call fails, or no item is found, or its configuration is not that of a user.
+    pub async fn recorded_user(&self, user: ChangedUser) -> Result<ChangedUser, Error> {
+        const OPERATION: &str = "config:GetResourceConfigHistory";
+        let failed = |detail: String| {
+            let resource = user.user_id.clone();
+            Error::Call(CallError { operation: OPERATION, resource, kind: CallFailure::Service, detail })
+        };
+        let mut next_token = None;
+        for _ in 0..MAX_HISTORY_PAGES {
+            let request = self
+                .0
+                .get_resource_config_history()
+                .resource_type(ResourceType::User)
+                .resource_id(&user.user_id)
+                .limit(1)
+                .set_later_time(user.captured.map(|captured| timestamp(&captured)))
+                .set_next_token(next_token);
+            let page = request.send().await.map_err(|error| call_error(OPERATION, &user.user_id, &error))?;
+            if let Some(item) = page.configuration_items.into_iter().flatten().next() {
+                // Here the configuration is JSON in a string, not an object as in a notification.
+                let configuration = item.configuration.as_deref().map(serde_json::from_str).transpose();
+                let configuration = configuration.map_err(|error| failed(format!("`configuration`: {error}")))?;
+                let told = ChangedUser {
+                    user_name: user.user_name.clone().or(item.resource_name),
+                    arn: user.arn.clone().or(item.arn),
+                    created: user.created.or_else(|| item.resource_creation_time.as_ref().and_then(time)),
+                    ..user.clone()
+                };
+                return told
+                    .completed_from(configuration.as_ref())
+                    .map_err(|problem| failed(format!("`configuration`: {problem}")));
+            }
+            next_token = page.next_token;
+            if next_token.is_none() {
+                break;
+            }
+        }
+        Err(failed("no item of this user was found".to_owned()))
+    }
+}
+
+fn entry(evaluation: &Evaluation) -> Result<types::Evaluation, Error> {
+    let built = types::Evaluation::builder()
+        .compliance_resource_type(&evaluation.resource_type)
+        .compliance_resource_id(&evaluation.resource_id)
+        .compliance_type(match evaluation.compliance_type {
+            ComplianceType::Compliant => types::ComplianceType::Compliant,
+            ComplianceType::NonCompliant => types::ComplianceType::NonCompliant,
+            ComplianceType::NotApplicable => types::ComplianceType::NotApplicable,
+        })
+        .annotation(&evaluation.annotation)
+        .ordering_timestamp(timestamp(&evaluation.ordering_timestamp))
+        .build();
+    built.map_err(|error| {
+        Error::Call(CallError {
+            operation: "config:PutEvaluations",
+            resource: evaluation.resource_id.clone(),
+            kind: CallFailure::Service,
+            detail: error.to_string(),
+        })
+    })
+}
+
+fn timestamp(time: &DateTime<Utc>) -> Timestamp {
+    Timestamp::from_secs_and_nanos(time.timestamp(), time.timestamp_subsec_nanos())
+}
+
+/// At most 0.1 s, 0.2 s, 0.4 s …, drawn from the upper half so that many accounts do not come back at once.
+fn backoff(attempt: u32) -> Duration {
+    let most = 50 << attempt.min(10);
+    Duration::from_millis(fastrand::u64(most / 2..=most))
+}

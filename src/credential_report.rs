@@ -1,0 +1,434 @@
+//! The IAM credential report: its rows as [`Facts`], and as a source of facts without network.
+//!
+//! Columns are found by the name in the header, in any order; unknown ones are ignored. Rows are read one at a time, so a
+//! report may be larger than memory. What a report cannot tell: unique ids, access key ids, tags (so no exceptions), and
+//! whatever happened since it was generated, up to four hours ago.
+//!
+//! Source: IAM User Guide, "Generate credential reports for your AWS account".
+
+use std::collections::{HashMap, HashSet};
+use std::io::{self, BufRead, Cursor, Read};
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use chrono::{DateTime, Utc};
+use csv::{ByteRecord, Position};
+use serde::Deserialize;
+
+use crate::error::Error;
+use crate::evaluator::FactSource;
+use crate::event::{ChangedUser, partition_and_account};
+use crate::rule::facts::{AccessKey, Facts, Identity, KeyName, KeyStatus, Keys, LastUse, LoginProfile};
+use crate::rule::{Need, Step, decide};
+use crate::rule::parameters::Parameters;
+use crate::rule::verdict::Verdict;
+use crate::text;
+
+/// A credential report that cannot be read, or a row of it. The text says which column, not which file.
+#[derive(Debug, thiserror::Error)]
+pub enum ReportError {
+    /// The file cannot be read.
+    #[error("cannot be read: {0}")]
+    Unreadable(#[from] io::Error),
+    /// The file is not a credential report.
+    #[error("not a credential report: {0}")]
+    NotAReport(String),
+    /// One row cannot be used; the others can.
+    #[error("{problem}")]
+    Row {
+        /// The line on which the row starts, from 1.
+        line: u64,
+        /// What is wrong with it.
+        problem: String,
+    },
+}
+
+impl ReportError {
+    /// The line concerned, from 1.
+    #[must_use]
+    pub const fn line(&self) -> Option<u64> {
+        match self {
+            Self::Row { line, .. } => Some(*line),
+            Self::NotAReport(_) => Some(1),
+            Self::Unreadable(_) => None,
+        }
+    }
+}
+
+/// A row of a credential report: an IAM user.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Row {
+    /// The line on which the row starts, from 1.
+    pub line: u64,
+    /// What the row says. [`Identity::Unavailable`]: a report has neither ids nor tags.
+    pub facts: Facts,
+    /// Why the row does not say which keys there are, when each was made, or whether there is a password.
+    gaps: Vec<(Need, String)>,
+}
+
+impl Row {
+    /// Judges the user by this row alone.
+    ///
+    /// # Errors
+    ///
+    /// - [`ReportError::Row`] if a fact that decides is not in the row.
+    pub fn judge(&self, parameters: &Parameters, now: DateTime<Utc>) -> Result<Verdict, ReportError> {
+        match decide(&self.facts, parameters, now) {
+            Step::Verdict(verdict) => Ok(verdict),
+            Step::Need(needs) => Err(ReportError::Row { line: self.line, problem: self.missing(&needs) }),
+        }
+    }
+
+    fn missing(&self, needs: &[Need]) -> String {
+        let gap = self.gaps.iter().find(|(need, _)| needs.contains(need));
+        let gap = gap.map_or("the report does not tell enough", |(_, gap)| gap);
+        format!("user `{}` cannot be judged: {gap}", text::excerpt(&self.facts.user_name, 64))
+    }
+}
+
+/// The rows of a credential report, without the root user and without repeated users.
+#[derive(Debug)]
+pub struct Rows<R> {
+    records: csv::Reader<R>,
+    record: ByteRecord,
+    columns: Columns,
+    seen: HashSet<String>,
+    generated: Option<DateTime<Utc>>,
+    account: Option<String>,
+}
+
+/// Opens a credential report in any of the forms it comes in: CSV, the JSON object that `aws iam get-credential-report`
+/// prints, or the bare base64 text of its `Content`. A byte-order mark is skipped.
+///
+/// # Errors
+///
+/// - [`ReportError::Unreadable`] if reading fails;
+/// - [`ReportError::NotAReport`] if the text is none of these or the CSV lacks a column.
+pub fn open<'a>(mut input: impl BufRead + 'a) -> Result<Rows<Box<dyn Read + 'a>>, ReportError> {
+    const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
+    let mut start = Vec::new();
+    (&mut input).take(BYTE_ORDER_MARK.len() as u64).read_to_end(&mut start)?;
+    if start == BYTE_ORDER_MARK {
+        start.clear();
+    }
+    // The first line tells the forms apart; no form but CSV has a comma before its first quote.
+    let mut first_line = start;
+    (&mut input).take(64 * 1024).read_until(b'\n', &mut first_line)?;
+    let text_start = first_line.trim_ascii_start();
+    if text_start.is_empty() && input.fill_buf()?.is_empty() {
+        return Err(ReportError::NotAReport("it is empty".to_owned()));
+    }
+    if text_start.starts_with(b"{") {
+        let mut whole = first_line;
+        input.read_to_end(&mut whole)?;
+        return from_json(&whole);
+    }
+    let is_base64 = |byte: &u8| byte.is_ascii_alphanumeric() || b"+/=\r\n \t\"".contains(byte);
+    if !text_start.is_empty() && text_start.iter().all(is_base64) && text_start.len() > "user".len() {
+        let mut whole = first_line;
+        input.read_to_end(&mut whole)?;
+        return Rows::new(Box::new(Cursor::new(from_base64(&whole)?)), None);
+    }
+    Rows::new(Box::new(Cursor::new(first_line).chain(input)), None)
+}
+
+fn from_json<'a>(text: &[u8]) -> Result<Rows<Box<dyn Read + 'a>>, ReportError> {
+    /// The answer of IAM `GetCredentialReport` as the AWS CLI prints it.
+    #[derive(Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct Answer {
+        content: String,
+        generated_time: Option<DateTime<Utc>>,
+    }
+    let answer: Answer = serde_json::from_slice(text)
+        .map_err(|error| ReportError::NotAReport(format!("JSON without a credential report: {error}")))?;
+    Rows::new(Box::new(Cursor::new(from_base64(answer.content.as_bytes())?)), answer.generated_time)
+}
+
+fn from_base64(text: &[u8]) -> Result<Vec<u8>, ReportError> {
+    let compact: Vec<u8> = text.iter().copied().filter(|byte| !byte.is_ascii_whitespace() && *byte != b'"').collect();
+    let error = |error| ReportError::NotAReport(format!("neither CSV nor base64: {error}"));
+    BASE64_STANDARD.decode(compact).map_err(error)
+}
+
+/// Where the columns are.
+#[derive(Debug)]
+struct Columns {
+    user: usize,
+    arn: usize,
+    created: usize,
+    password: usize,
+    slots: Vec<SlotColumns>,
+    additional: Option<usize>,
+    names: Vec<String>,
+}
+
+/// Where the columns of one key slot are.
+#[derive(Debug)]
+struct SlotColumns {
+    slot: u8,
+    active: usize,
+    created: usize,
+    last_used: usize,
+}
+
+impl Columns {
+    fn of(header: &ByteRecord) -> Result<Self, ReportError> {
+        let names: Vec<String> =
+            header.iter().map(|name| String::from_utf8_lossy(name).trim().to_ascii_lowercase()).collect();
+        let mut places = HashMap::new();
+        for (place, name) in names.iter().enumerate() {
+            if places.insert(name.as_str(), place).is_some() && !name.is_empty() {
+                return Err(ReportError::NotAReport(format!("column `{}` stands twice", text::excerpt(name, 64))));
+            }
+        }
+        let place = |name: &str| {
+            let error = || ReportError::NotAReport(format!("its first line has no column `{name}`"));
+            places.get(name).copied().ok_or_else(error)
+        };
+        let mut slots = Vec::new();
+        for slot in 1..=u8::MAX {
+            // IAM documents two slots, which must be there; should it add more, they count.
+            if slot > 2 && !places.contains_key(format!("access_key_{slot}_active").as_str()) {
+                break;
+            }
+            slots.push(SlotColumns {
+                slot,
+                active: place(&format!("access_key_{slot}_active"))?,
+                created: place(&format!("access_key_{slot}_last_rotated"))?,
+                last_used: place(&format!("access_key_{slot}_last_used_date"))?,
+            });
+        }
+        Ok(Self {
+            user: place("user")?,
+            arn: place("arn")?,
+            created: place("user_creation_time")?,
+            password: place("password_enabled")?,
+            slots,
+            additional: places.get("additional_credentials_info").copied(),
+            names,
+        })
+    }
+}
+
+impl<R: Read> Rows<R> {
+    fn new(input: R, generated: Option<DateTime<Utc>>) -> Result<Self, ReportError> {
+        let mut records = csv::Reader::from_reader(input);
+        let header = records.byte_headers().map_err(|error| match error.into_kind() {
+            csv::ErrorKind::Io(error) => ReportError::Unreadable(error),
+            other => ReportError::NotAReport(format!("{other:?}")),
+        })?;
+        let columns = Columns::of(header)?;
+        Ok(Self { records, record: ByteRecord::new(), columns, seen: HashSet::new(), generated, account: None })
+    }
+
+    /// When the report was generated, where its form tells (the JSON object of the AWS CLI does).
+    #[must_use]
+    pub const fn generated(&self) -> Option<DateTime<Utc>> {
+        self.generated
+    }
+
+    /// The account of the rows so far, 12 digits.
+    #[must_use]
+    pub fn account(&self) -> Option<&str> {
+        self.account.as_deref()
+    }
+
+    /// The next user; `None` for the root user and for a user that was there before.
+    fn row(&mut self, line: u64) -> Result<Option<Row>, String> {
+        let cells = Cells { columns: &self.columns, record: &self.record };
+        let user_name = cells.text(self.columns.user)?;
+        let arn = cells.text(self.columns.arn)?;
+        if user_name.is_empty() {
+            return Err("column `user` is empty".to_owned());
+        }
+        let Some((_, account)) = partition_and_account(arn) else {
+            return Err(format!("column `arn`: `{}` is not an ARN", text::excerpt(arn, 64)));
+        };
+        self.account.get_or_insert_with(|| account.to_owned());
+        if !self.seen.insert(arn.to_owned()) {
+            return Ok(None);
+        }
+        let mut facts = Facts {
+            arn: Some(arn.to_owned()),
+            identity: Identity::Unavailable,
+            ..Facts::unread(user_name)
+        };
+        if facts.is_root() {
+            return Ok(None);
+        }
+
+        let mut gaps = Vec::new();
+        facts.created = cells.time(self.columns.created)?;
+        if facts.created.is_none() {
+            gaps.push((Need::Identity, cells.quote(self.columns.created)));
+        }
+        match cells.flag(self.columns.password)? {
+            Some(true) => facts.login_profile = LoginProfile::Present,
+            Some(false) => facts.login_profile = LoginProfile::Absent,
+            None => gaps.push((Need::LoginProfile, cells.quote(self.columns.password))),
+        }
+        let mut keys = Vec::new();
+        let mut undated = false;
+        for slot in &self.columns.slots {
+            let active = cells.flag(slot.active)?.unwrap_or(false);
+            // An inactive key keeps its date; only where there is no key there is none.
+            match cells.time(slot.created)? {
+                Some(created) => keys.push(AccessKey {
+                    name: KeyName::Slot(slot.slot),
+                    status: if active { KeyStatus::Active } else { KeyStatus::Inactive },
+                    created,
+                    last_use: cells.time(slot.last_used)?.map_or(LastUse::Never, LastUse::At),
+                }),
+                None if active => {
+                    undated = true;
+                    let gap = format!("{}, but {}", cells.quote(slot.active), cells.quote(slot.created));
+                    gaps.push((Need::Keys, gap));
+                }
+                None => {}
+            }
+        }
+        let additional = self.columns.additional.filter(|place| !cells.is_blank(*place));
+        facts.keys = match additional {
+            _ if undated => Keys::Unread,
+            None => Keys::All(keys),
+            Some(place) => {
+                gaps.push((Need::Keys, format!("it may have keys beside those listed: {}", cells.quote(place))));
+                Keys::Some(keys)
+            }
+        };
+        Ok(Some(Row { line, facts, gaps }))
+    }
+}
+
+impl<R: Read> Iterator for Rows<R> {
+    type Item = Result<Row, ReportError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            let read = self.records.read_byte_record(&mut self.record);
+            let line = self.record.position().map_or(0, Position::line);
+            match read {
+                Ok(false) => return None,
+                Ok(true) => {}
+                Err(error) => {
+                    let error = match error.into_kind() {
+                        csv::ErrorKind::Io(error) => ReportError::Unreadable(error),
+                        csv::ErrorKind::UnequalLengths { expected_len, len, pos } => ReportError::Row {
+                            line: pos.as_ref().map_or(line, Position::line),
+                            problem: format!("the row has {len} columns, the first line has {expected_len}"),
+                        },
+                        other => ReportError::Row { line, problem: format!("{other:?}") },
+                    };
+                    return Some(Err(error));
+                }
+            }
+            match self.row(line) {
+                Ok(None) => {}
+                Ok(Some(row)) => return Some(Ok(row)),
+                Err(problem) => return Some(Err(ReportError::Row { line, problem })),
+            }
+        }
+    }
+}
+
+/// The cells of one row, read by column.
+struct Cells<'a> {
+    columns: &'a Columns,
+    record: &'a ByteRecord,
+}
+
+impl<'a> Cells<'a> {
+    fn text(&self, place: usize) -> Result<&'a str, String> {
+        let bytes = self.record.get(place).unwrap_or_default();
+        let text = std::str::from_utf8(bytes).map_err(|_| format!("column `{}` is not UTF-8", self.columns.names[place]))?;
+        Ok(text.trim())
+    }
+
+    /// Whether the cell says that there is nothing: the words that IAM uses for it.
+    fn is_blank(&self, place: usize) -> bool {
+        self.text(place).is_ok_and(|text| matches!(text, "" | "N/A" | "not_supported" | "no_information"))
+    }
+
+    fn time(&self, place: usize) -> Result<Option<DateTime<Utc>>, String> {
+        if self.is_blank(place) {
+            return Ok(None);
+        }
+        let time = DateTime::parse_from_rfc3339(self.text(place)?);
+        time.map(|time| Some(time.to_utc())).map_err(|_| format!("{}, which is not a time", self.quote(place)))
+    }
+
+    fn flag(&self, place: usize) -> Result<Option<bool>, String> {
+        let text = self.text(place)?;
+        if text.eq_ignore_ascii_case("true") {
+            Ok(Some(true))
+        } else if text.eq_ignore_ascii_case("false") {
+            Ok(Some(false))
+        } else if self.is_blank(place) {
+            Ok(None)
+        } else {
+            Err(format!("{}, neither true nor false", self.quote(place)))
+        }
+    }
+
+    /// ``column `password_enabled` is `maybe` ``
+    fn quote(&self, place: usize) -> String {
+        let value = self.text(place).map_or_else(|_| "not UTF-8".to_owned(), |text| format!("`{}`", text::excerpt(text, 64)));
+        format!("column `{}` is {value}", self.columns.names[place])
+    }
+}
+
+/// A credential report in place of live IAM, to replay an event offline.
+#[derive(Debug)]
+pub struct ReportSource {
+    rows: HashMap<String, Row>,
+    account: Option<String>,
+}
+
+impl ReportSource {
+    /// Reads a whole report.
+    ///
+    /// # Errors
+    ///
+    /// - [`ReportError`] of the first row that cannot be read.
+    pub fn read(mut rows: Rows<impl Read>) -> Result<Self, ReportError> {
+        let mut by_name = HashMap::new();
+        for row in &mut rows {
+            let row = row?;
+            by_name.insert(row.facts.user_name.clone(), row);
+        }
+        Ok(Self { rows: by_name, account: rows.account })
+    }
+
+    /// The account of the report, 12 digits.
+    #[must_use]
+    pub fn account(&self) -> Option<&str> {
+        self.account.as_deref()
+    }
+}
+
+impl FactSource for ReportSource {
+    async fn read(&self, facts: &mut Facts, needs: &[Need]) -> Result<(), Error> {
+        let missing = |problem: String| Error::FactMissing { user: facts.user_name.clone(), problem };
+        let Some(row) = self.rows.get(&facts.user_name) else {
+            return Err(missing("the credential report has no such user; it may be up to four hours old".to_owned()));
+        };
+        if facts.keys == row.facts.keys {
+            return Err(missing(row.missing(needs)));
+        }
+        if let (Some(expected), Some(created)) = (facts.created, row.facts.created)
+            && expected.timestamp() != created.timestamp()
+        {
+            let problem = format!("the event's user was created {expected}, that of the credential report {created}");
+            return Err(missing(problem));
+        }
+        // The id is the event's; everything else is the row's.
+        *facts = Facts { user_id: facts.user_id.take(), ..row.facts.clone() };
+        Ok(())
+    }
+
+    async fn recorded(&self, user: ChangedUser) -> Result<ChangedUser, Error> {
+        // The row tells the creation time; a name cannot be looked up.
+        Ok(user)
+    }
+}

@@ -1,0 +1,231 @@
+//! One AWS Config event to the evaluations that answer it.
+
+use std::collections::BTreeSet;
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use serde::{Serialize, Serializer};
+
+use crate::aws::Live;
+use crate::error::Error;
+use crate::event::{self, ChangedUser, ConfigEvent, Event, IAM_USER, is_account_id, partition_and_account};
+use crate::lambda::Invocation;
+use crate::rule::facts::Facts;
+use crate::rule::parameters::Parameters;
+use crate::rule::verdict::{ComplianceType, Verdict};
+use crate::rule::{Need, Step, decide};
+
+/// An entry of `PutEvaluations`. Serializes as AWS Config spells it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Evaluation {
+    /// Resource type of what was judged.
+    #[serde(rename = "ComplianceResourceType")]
+    pub resource_type: String,
+    /// Its resource id: for an IAM user the unique id (`AIDA…`).
+    #[serde(rename = "ComplianceResourceId")]
+    pub resource_id: String,
+    /// The verdict.
+    #[serde(serialize_with = "as_display")]
+    pub compliance_type: ComplianceType,
+    /// What a person reads beside it, 1 to 256 characters.
+    pub annotation: String,
+    /// Orders it among the results of the same resource.
+    #[serde(serialize_with = "as_timestamp")]
+    pub ordering_timestamp: DateTime<Utc>,
+}
+
+fn as_display<S: Serializer>(value: &ComplianceType, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(value)
+}
+
+fn as_timestamp<S: Serializer>(value: &DateTime<Utc>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&value.to_rfc3339_opts(SecondsFormat::Millis, true))
+}
+
+/// Where the facts about users come from: live IAM, or a credential report.
+pub trait FactSource {
+    /// Reads the facts that are needed into `facts`. A user that no longer exists is a fact, not an error.
+    ///
+    /// # Errors
+    ///
+    /// - any [`Error`] of a fact that cannot be read.
+    fn read(&self, facts: &mut Facts, needs: &[Need]) -> impl Future<Output = Result<(), Error>>;
+
+    /// Completes a user of whom a notification's summary says too little, from what AWS Config recorded.
+    ///
+    /// # Errors
+    ///
+    /// - any [`Error`] of the look-up.
+    fn recorded(&self, user: ChangedUser) -> impl Future<Output = Result<ChangedUser, Error>>;
+}
+
+/// Answers one invocation of the Lambda function: the evaluations of its event are put to AWS Config.
+///
+/// `allowed_accounts` is the value of the environment variable `ALLOWED_ACCOUNTS`.
+///
+/// # Errors
+///
+/// - any [`Error`]: what was judged by then is put, and AWS Lambda tries the event again.
+pub async fn handle(invocation: &Invocation, allowed_accounts: Option<&str>, aws: &Live) -> Result<(), Error> {
+    let request_id = &invocation.request_id;
+    let accounts = Accounts::served(allowed_accounts, &invocation.function_arn)?;
+    let Event::Config(event) = event::parse(&invocation.event)? else {
+        tracing::info!(requestId = request_id, "proactive evaluation: AWS Config has none for {IAM_USER}, nothing is put");
+        return Ok(());
+    };
+    let evaluations = evaluate(&event, &accounts, aws, invocation.now).await?;
+    aws.config.put_evaluations(&event.result_token, &evaluations).await?;
+    for evaluation in evaluations {
+        tracing::info!(
+            requestId = request_id,
+            accountId = event.account_id,
+            resourceId = evaluation.resource_id,
+            complianceType = evaluation.compliance_type.as_str(),
+            annotation = evaluation.annotation,
+            "evaluation put"
+        );
+    }
+    Ok(())
+}
+
+/// Answers an event with evaluations.
+///
+/// # Errors
+///
+/// - [`Error::AccountRefused`] if the event's account is not one of `accounts`; nothing was read;
+/// - any other [`Error`] of a fact that could not be read: there is never a verdict from missing facts.
+pub async fn evaluate(
+    event: &ConfigEvent,
+    accounts: &Accounts,
+    source: &impl FactSource,
+    now: DateTime<Utc>,
+) -> Result<Vec<Evaluation>, Error> {
+    accounts.accept(&event.account_id)?;
+    let parameters = event.parameters.clone().resolve();
+    match &event.invocation {
+        event::Invocation::NotApplicable { resource_type, resource_id, ordering, reason } => Ok(vec![Evaluation {
+            resource_type: resource_type.clone(),
+            ..Evaluation::new(resource_id, &Verdict::NotApplicable(*reason), &parameters, *ordering)
+        }]),
+        event::Invocation::Change(user) => Ok(vec![judge_changed(user.clone(), source, &parameters, now).await?]),
+        event::Invocation::OversizedChange(user) => {
+            let told = user.user_name.is_some() && user.created.is_some();
+            let user = if told { user.clone() } else { source.recorded(user.clone()).await? };
+            Ok(vec![judge_changed(user, source, &parameters, now).await?])
+        }
+        event::Invocation::Scheduled { .. } => Err(Error::FactMissing {
+            user: "*".to_owned(),
+            problem: "this version does not sweep the account".to_owned(),
+        }),
+    }
+}
+
+async fn judge_changed(
+    user: ChangedUser,
+    source: &impl FactSource,
+    parameters: &Parameters,
+    now: DateTime<Utc>,
+) -> Result<Evaluation, Error> {
+    let Some(user_name) = user.user_name else {
+        let problem = "neither its item nor what AWS Config recorded has its name or ARN".to_owned();
+        return Err(Error::FactMissing { user: user.user_id, problem });
+    };
+    let facts = Facts {
+        user_id: Some(user.user_id.clone()),
+        arn: user.arn,
+        created: user.created,
+        ..Facts::unread(user_name)
+    };
+    let verdict = judge(facts, source, parameters, now).await?;
+    Ok(Evaluation::new(&user.user_id, &verdict, parameters, user.ordering))
+}
+
+/// Judges one user, reading each fact that the decision asks for.
+///
+/// # Errors
+///
+/// - any [`Error`] of a fact that could not be read.
+pub async fn judge(
+    mut facts: Facts,
+    source: &impl FactSource,
+    parameters: &Parameters,
+    now: DateTime<Utc>,
+) -> Result<Verdict, Error> {
+    let mut asked = Vec::new();
+    loop {
+        let needs = match decide(&facts, parameters, now) {
+            Step::Verdict(verdict) => return Ok(verdict),
+            Step::Need(needs) => needs,
+        };
+        if needs == asked {
+            let problem = format!("its source gave no answer to {needs:?}");
+            return Err(Error::FactMissing { user: facts.user_name, problem });
+        }
+        source.read(&mut facts, &needs).await?;
+        asked = needs;
+    }
+}
+
+impl Evaluation {
+    /// The evaluation of an IAM user.
+    #[must_use]
+    pub fn new(user_id: &str, verdict: &Verdict, parameters: &Parameters, ordering: DateTime<Utc>) -> Self {
+        Self {
+            resource_type: IAM_USER.to_owned(),
+            resource_id: user_id.to_owned(),
+            compliance_type: verdict.compliance_type(),
+            annotation: verdict.annotation(parameters),
+            ordering_timestamp: ordering,
+        }
+    }
+}
+
+/// The accounts whose events are answered.
+///
+/// Whoever may invoke the function can send it an event of any account, with a rule of their own that shows them the
+/// answer. So an account is served only if the deployment says so.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Accounts {
+    /// Those listed in `ALLOWED_ACCOUNTS`.
+    Listed(BTreeSet<String>),
+    /// The account in the function's own ARN.
+    Own(String),
+    /// Whichever: the caller answers for the event (the command-line tool).
+    Every,
+}
+
+impl Accounts {
+    /// The accounts that a function serves: those of `allowed` (`ALLOWED_ACCOUNTS`: account ids, separated by commas), or,
+    /// where that is unset or blank, the account in the function's ARN.
+    ///
+    /// # Errors
+    ///
+    /// - [`Error::Environment`] if an entry is not an account id of 12 digits.
+    pub fn served(allowed: Option<&str>, function_arn: &str) -> Result<Self, Error> {
+        let Some(allowed) = allowed.filter(|allowed| !allowed.trim().is_empty()) else {
+            let own = partition_and_account(function_arn).map_or("unknown", |(_, account)| account);
+            return Ok(Self::Own(own.to_owned()));
+        };
+        let ids = allowed.split(',').map(|id| {
+            let id = id.trim();
+            if is_account_id(id) {
+                return Ok(id.to_owned());
+            }
+            let problem =
+                format!("`{}` is not an account id; 12 digits each, separated by commas", crate::text::excerpt(id, 64));
+            Err(Error::Environment { name: "ALLOWED_ACCOUNTS", problem })
+        });
+        ids.collect::<Result<_, _>>().map(Self::Listed)
+    }
+
+    fn accept(&self, account_id: &str) -> Result<(), Error> {
+        let accepted = match self {
+            Self::Every => return Ok(()),
+            Self::Listed(ids) if ids.contains(account_id) => return Ok(()),
+            Self::Own(own) if own == account_id => return Ok(()),
+            Self::Listed(_) => "in ALLOWED_ACCOUNTS".to_owned(),
+            Self::Own(own) => format!("the function's own account `{}`", crate::text::excerpt(own, 64)),
+        };
+        Err(Error::AccountRefused { account_id: account_id.to_owned(), accepted })
+    }
+}

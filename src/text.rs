@@ -1,0 +1,34 @@
+//! Text that others wrote (user names, tag values, event fields) made fit to print, and cut to a length.
+
+/// Cuts `text` to at most `max` characters, on a character boundary, the last of them `…` where something was cut.
+#[must_use]
+pub fn cut(text: &str, max: usize) -> String {
+    if text.chars().count() <= max {
+        return text.to_owned();
+    }
+    let kept: String = text.chars().take(max.saturating_sub(1)).collect();
+    format!("{}…", kept.trim_end())
+}
+
+/// Replaces what must not reach a log, a terminal or the console: control characters and the characters that change the
+/// direction or the line of the text around them.
+#[must_use]
+pub fn printable(text: &str) -> String {
+    let hostile = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+    };
+    text.chars().map(|c| if hostile(c) { '\u{fffd}' } else { c }).collect()
+}
+
+/// [`printable`] text of at most `max` characters, to quote in a message.
+#[must_use]
+pub fn excerpt(text: &str, max: usize) -> String {
+    printable(&cut(text, max))
+}
+
+/// `1 key`, `2 keys`.
+#[must_use]
+pub fn count(number: usize, noun: &str) -> String {
+    if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
+}
