@@ -2,6 +2,7 @@
 
 pub mod config;
 pub mod iam;
+pub mod session;
 
 use std::time::Duration;
 

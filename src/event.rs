@@ -210,6 +210,13 @@ pub fn partition_and_account(arn: &str) -> Option<(&str, &str)> {
     parts.next().map(|_resource| (partition, account))
 }
 
+/// Line and column, both from 1, of what follows `before`.
+#[must_use]
+pub fn position_after(before: &str) -> (usize, usize) {
+    let last_line = before.rsplit('\n').next().unwrap_or_default();
+    (before.matches('\n').count() + 1, last_line.chars().count() + 1)
+}
+
 /// The envelope, its fields still as text, so that an error can tell where each stands.
 struct Envelope<'a> {
     text: &'a str,
@@ -290,9 +297,7 @@ impl<'a> Envelope<'a> {
     fn position(&self, value: &RawValue) -> (usize, usize) {
         // A raw value borrows from the text, so the distance of the two is its offset.
         let offset = value.get().as_ptr() as usize - self.text.as_ptr() as usize;
-        let before = self.text.get(..offset).unwrap_or_default();
-        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
-        (before.matches('\n').count() + 1, before.chars().count() - before[..line_start].chars().count() + 1)
+        position_after(self.text.get(..offset).unwrap_or_default())
     }
 
     /// A field that may be absent or null.

@@ -1,0 +1,141 @@
+//! The command-line tool `setup-keys`: arguments, exit statuses, and where output goes.
+//!
+//! Results go to standard output or a file, messages to standard error. A closed pipe is not an error.
+
+mod audit;
+mod parameters;
+mod replay;
+
+use std::fmt;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, BufWriter, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::credential_report::{self, ReportError, Rows};
+use crate::clock;
+use chrono::{DateTime, Utc};
+
+/// Finds IAM users with a console password whose access keys were made while the user was being set up.
+#[derive(Parser)]
+#[command(name = "setup-keys", version, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Audit(audit::Audit),
+    Replay(replay::Replay),
+}
+
+/// When it is.
+#[derive(Args)]
+struct Now {
+    /// Judge as of this time (RFC 3339); it decides whether an exception has expired [default: now]
+    #[arg(long, value_name = "TIME", global = true)]
+    now: Option<DateTime<Utc>>,
+}
+
+impl Now {
+    fn get(&self) -> DateTime<Utc> {
+        self.now.unwrap_or_else(clock::now)
+    }
+}
+
+/// What stopped a command, in one line for a person. The exit status is 2.
+struct Failure(String);
+
+impl<T: fmt::Display> From<T> for Failure {
+    fn from(message: T) -> Self {
+        Self(message.to_string())
+    }
+}
+
+/// How a command that could do its work ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Outcome {
+    /// Nothing was found.
+    Clean,
+    /// Some user is NON_COMPLIANT.
+    Found,
+    /// Some user could not be judged; what is wrong was printed.
+    Incomplete,
+}
+
+/// Runs the tool with the arguments of the process. Exit status 0, 1 or 2, as the contract of each command has it.
+pub async fn run() -> ExitCode {
+    let outcome = match Cli::parse().command {
+        Command::Audit(audit) => audit.run(),
+        Command::Replay(replay) => replay.run().await,
+    };
+    match outcome {
+        Ok(Outcome::Clean) => ExitCode::SUCCESS,
+        Ok(Outcome::Found) => ExitCode::from(1),
+        Ok(Outcome::Incomplete) => ExitCode::from(2),
+        Err(Failure(message)) => {
+            complain(&message);
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// One line on standard error; where that is closed, nobody is left to tell.
+fn complain(message: &str) {
+    let _ = writeln!(io::stderr(), "error: {message}");
+}
+
+/// A file to read, `-` for standard input.
+#[derive(Clone)]
+struct Input(PathBuf);
+
+impl Input {
+    fn open(&self) -> Result<Box<dyn BufRead>, Failure> {
+        if self.0.as_os_str() == "-" {
+            return Ok(Box::new(io::stdin().lock()));
+        }
+        let file = File::open(&self.0).map_err(|error| format!("{self}: {error}"))?;
+        Ok(Box::new(BufReader::new(file)))
+    }
+
+    fn open_report(&self) -> Result<Rows<Box<dyn io::Read>>, Failure> {
+        credential_report::open(self.open()?).map_err(|error| Failure(self.locate(&error)))
+    }
+
+    /// `FILE:LINE: what is wrong`
+    fn locate(&self, error: &ReportError) -> String {
+        error.line().map_or_else(|| format!("{self}: {error}"), |line| format!("{self}:{line}: {error}"))
+    }
+}
+
+impl From<&str> for Input {
+    fn from(path: &str) -> Self {
+        Self(path.into())
+    }
+}
+
+impl fmt::Display for Input {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.as_os_str() == "-" { f.write_str("standard input") } else { self.0.display().fmt(f) }
+    }
+}
+
+/// Writes to a file, or to standard output. A pipe that its reader closed has served its purpose.
+fn write_to(path: Option<&Path>, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), Failure> {
+    let Some(path) = path else {
+        let mut output = BufWriter::new(io::stdout().lock());
+        return match write(&mut output).and_then(|()| output.flush()) {
+            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(format!("standard output: {error}").into()),
+            _ => Ok(()),
+        };
+    };
+    let written = File::create(path).and_then(|file| {
+        let mut output = BufWriter::new(file);
+        write(&mut output)?;
+        output.flush()
+    });
+    written.map_err(|error| format!("{}: {error}", path.display()).into())
+}

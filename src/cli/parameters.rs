@@ -1,0 +1,54 @@
+//! The rule parameters as options, each of the same name in kebab case.
+
+use clap::error::ErrorKind;
+use clap::{Arg, ArgMatches, Args, Command, FromArgMatches};
+
+use crate::rule::parameters::{GivenParameters, ParameterName};
+
+/// The rule parameters given on the command line. Made from the rule's own list: there is no other.
+#[derive(Default, Clone)]
+pub(super) struct RuleOptions(pub(super) GivenParameters);
+
+/// `setupWindowSeconds` is `--setup-window-seconds`.
+fn option_name(name: ParameterName) -> String {
+    let mut option = String::new();
+    for c in name.as_str().chars() {
+        if c.is_ascii_uppercase() {
+            option.push('-');
+        }
+        option.push(c.to_ascii_lowercase());
+    }
+    option
+}
+
+impl Args for RuleOptions {
+    fn augment_args(command: Command) -> Command {
+        ParameterName::ALL.iter().fold(command, |command, name| {
+            let help = format!("{}: {}", name.summary(), name.allowed().replace('`', ""));
+            let option = Arg::new(name.as_str()).long(option_name(*name)).value_name("VALUE").help(help);
+            command.arg(option.allow_hyphen_values(true).help_heading("Rule parameters"))
+        })
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::augment_args(command)
+    }
+}
+
+impl FromArgMatches for RuleOptions {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let mut options = Self::default();
+        options.update_from_arg_matches(matches)?;
+        Ok(options)
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        for name in ParameterName::ALL {
+            if let Some(value) = matches.get_one::<String>(name.as_str()) {
+                let set = self.0.set(*name, value);
+                set.map_err(|error| clap::Error::raw(ErrorKind::ValueValidation, format!("{error}\n")))?;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,93 @@
+//! The result of an audit, and its forms: one file a format.
+
+pub mod json;
+pub mod table;
+
+use chrono::{DateTime, Utc};
+
+use crate::rule::facts::Facts;
+use crate::rule::parameters::Parameters;
+use crate::rule::verdict::{Cleared, ComplianceType, Verdict};
+
+/// The users of an account, judged.
+#[derive(Debug, Clone)]
+pub struct AuditReport {
+    /// The account, 12 digits, where the source names one.
+    pub account: Option<String>,
+    /// When the users were judged.
+    pub generated: DateTime<Utc>,
+    /// Where the facts come from.
+    pub source: Source,
+    /// The parameters of the rule.
+    pub parameters: Parameters,
+    /// Every user that was judged, in the order of the source.
+    pub users: Vec<JudgedUser>,
+    /// What could not be judged, and why.
+    pub errors: Vec<String>,
+}
+
+/// The credential report that was judged.
+#[derive(Debug, Clone)]
+pub struct Source {
+    /// The file.
+    pub name: String,
+    /// When IAM generated the report, where its form tells.
+    pub generated: Option<DateTime<Utc>>,
+}
+
+/// A user with the verdict on it.
+#[derive(Debug, Clone)]
+pub struct JudgedUser {
+    /// User name, as the source has it.
+    pub user_name: String,
+    /// Unique id, where the source has it.
+    pub user_id: Option<String>,
+    /// ARN, where the source has it.
+    pub arn: Option<String>,
+    /// The verdict.
+    pub verdict: Verdict,
+    /// What a person reads beside it.
+    pub annotation: String,
+}
+
+impl JudgedUser {
+    /// The user of these facts, with this verdict.
+    #[must_use]
+    pub fn new(facts: Facts, verdict: Verdict, parameters: &Parameters) -> Self {
+        let annotation = verdict.annotation(parameters);
+        Self { user_name: facts.user_name, user_id: facts.user_id, arn: facts.arn, verdict, annotation }
+    }
+}
+
+/// How many users there are of each kind.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Summary {
+    /// COMPLIANT users, those with an exception among them.
+    pub compliant: usize,
+    /// NON_COMPLIANT users.
+    pub non_compliant: usize,
+    /// Users that only an exception makes COMPLIANT.
+    pub excepted: usize,
+    /// All users that were judged.
+    pub total: usize,
+}
+
+impl AuditReport {
+    /// Counts the users.
+    #[must_use]
+    pub fn summary(&self) -> Summary {
+        self.users.iter().fold(Summary::default(), |mut summary, user| {
+            match user.verdict.compliance_type() {
+                ComplianceType::Compliant => summary.compliant += 1,
+                ComplianceType::NonCompliant => summary.non_compliant += 1,
+                ComplianceType::NotApplicable => {}
+            }
+            summary.excepted += usize::from(matches!(user.verdict, Verdict::Compliant(Cleared::Excepted { .. })));
+            summary.total += 1;
+            summary
+        })
+    }
+}
+
+/// Why exceptions do not show in an audit of a credential report.
+const NO_EXCEPTIONS: &str = "a credential report has no tags: exceptions cannot be seen";

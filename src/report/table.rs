@@ -1,0 +1,65 @@
+//! A table, for people.
+
+use std::io::{self, IsTerminal, Write};
+
+use chrono::SecondsFormat;
+use comfy_table::{ContentArrangement, Table, presets};
+
+use super::{AuditReport, JudgedUser, NO_EXCEPTIONS, Summary};
+use crate::rule::verdict::{Cleared, Verdict};
+use crate::text::{count, printable};
+
+/// Columns of the terminal on standard output; `None` if it is no terminal, and nothing is wrapped.
+#[must_use]
+pub fn terminal_width() -> Option<u16> {
+    let stdout = io::stdout();
+    if !stdout.is_terminal() {
+        return None;
+    }
+    terminal_size::terminal_size_of(stdout).map(|(width, _)| width.0)
+}
+
+/// Writes the audit as a table: NON_COMPLIANT users first, then a summary and what to do next.
+///
+/// # Errors
+///
+/// - [`io::Error`] of the output.
+pub fn write(report: &AuditReport, width: Option<u16>, output: &mut dyn Write) -> io::Result<()> {
+    let mut users: Vec<&JudgedUser> = report.users.iter().collect();
+    // Within each group the order of the source stays.
+    users.sort_by_key(|user| match user.verdict {
+        Verdict::NonCompliant { .. } => 0,
+        Verdict::Compliant(Cleared::Excepted { .. }) => 1,
+        Verdict::Compliant(_) | Verdict::NotApplicable(_) => 2,
+    });
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_header(["USER", "COMPLIANCE", "ANNOTATION"]);
+    if let Some(width) = width {
+        table.set_width(width).set_content_arrangement(ContentArrangement::Dynamic);
+    }
+    for user in users {
+        table.add_row([printable(&user.user_name), user.verdict.compliance_type().to_string(), user.annotation.clone()]);
+    }
+    writeln!(output, "{}", table.trim_fmt())?;
+    writeln!(output)?;
+
+    let Summary { compliant, non_compliant, excepted, total } = report.summary();
+    let account = report.account.as_deref().unwrap_or("unknown");
+    writeln!(
+        output,
+        "Account {account}: {}, {non_compliant} NON_COMPLIANT, {compliant} COMPLIANT ({excepted} by exception)",
+        count(total, "user")
+    )?;
+    if !report.errors.is_empty() {
+        writeln!(output, "Not judged: {} (see the errors)", count(report.errors.len(), "row"))?;
+    }
+    let generated = report.source.generated.map_or_else(
+        || "may be up to four hours older than its download".to_owned(),
+        |generated| format!("generated {}", generated.to_rfc3339_opts(SecondsFormat::Secs, true)),
+    );
+    writeln!(output, "Source: credential report {}, {generated}; {NO_EXCEPTIONS}", printable(&report.source.name))?;
+    if non_compliant > 0 {
+        writeln!(output, "Next: deactivate keys that were never used, delete them later; have their owners rotate the others")?;
+    }
+    Ok(())
+}
