@@ -23,8 +23,9 @@ use crate::rule::facts::Facts;
 pub async fn sdk_config() -> SdkConfig {
     // The SDK sets no limit of its own. A call that hangs must leave the invocation the time for another attempt, and for
     // a report of its failure.
-    let timeouts =
-        TimeoutConfig::builder().operation_attempt_timeout(Duration::from_secs(5)).operation_timeout(Duration::from_secs(20));
+    let timeouts = TimeoutConfig::builder()
+        .operation_attempt_timeout(Duration::from_secs(5))
+        .operation_timeout(Duration::from_secs(20));
     aws_config::defaults(BehaviorVersion::latest())
         .timeout_config(timeouts.build())
         .retry_config(RetryConfig::standard().with_max_attempts(4))
@@ -78,10 +79,18 @@ where
 fn kind_of(code: &str) -> CallFailure {
     match code {
         "AccessDenied" | "AccessDeniedException" | "UnauthorizedOperation" => CallFailure::AccessDenied,
-        "ExpiredToken" | "ExpiredTokenException" | "InvalidClientTokenId" | "UnrecognizedClientException"
-        | "SignatureDoesNotMatch" | "MissingAuthenticationToken" => CallFailure::Credentials,
-        "Throttling" | "ThrottlingException" | "ThrottledException" | "TooManyRequestsException"
-        | "RequestLimitExceeded" | "SlowDown" => CallFailure::Throttled,
+        "ExpiredToken"
+        | "ExpiredTokenException"
+        | "InvalidClientTokenId"
+        | "UnrecognizedClientException"
+        | "SignatureDoesNotMatch"
+        | "MissingAuthenticationToken" => CallFailure::Credentials,
+        "Throttling"
+        | "ThrottlingException"
+        | "ThrottledException"
+        | "TooManyRequestsException"
+        | "RequestLimitExceeded"
+        | "SlowDown" => CallFailure::Throttled,
         "InvalidResultTokenException" => CallFailure::ResultToken,
         _ => CallFailure::Service,
     }

@@ -14,8 +14,8 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::credential_report::{self, ReportError, Rows};
 use crate::clock;
+use crate::credential_report::{self, ReportError, Rows};
 use chrono::{DateTime, Utc};
 
 /// Finds IAM users with a console password whose access keys were made while the user was being set up.

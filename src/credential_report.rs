@@ -19,9 +19,9 @@ use crate::error::Error;
 use crate::evaluator::FactSource;
 use crate::event::{ChangedUser, partition_and_account};
 use crate::rule::facts::{AccessKey, Facts, Identity, KeyName, KeyStatus, Keys, LastUse, LoginProfile};
-use crate::rule::{Need, Step, decide};
 use crate::rule::parameters::Parameters;
 use crate::rule::verdict::Verdict;
+use crate::rule::{Need, Step, decide};
 use crate::text;
 
 /// A credential report that cannot be read, or a row of it. The text says which column, not which file.
@@ -249,11 +249,8 @@ impl<R: Read> Rows<R> {
         if !self.seen.insert(arn.to_owned()) {
             return Ok(None);
         }
-        let mut facts = Facts {
-            arn: Some(arn.to_owned()),
-            identity: Identity::Unavailable,
-            ..Facts::unread(user_name)
-        };
+        let mut facts =
+            Facts { arn: Some(arn.to_owned()), identity: Identity::Unavailable, ..Facts::unread(user_name) };
         if facts.is_root() {
             return Ok(None);
         }
@@ -341,7 +338,8 @@ struct Cells<'a> {
 impl<'a> Cells<'a> {
     fn text(&self, place: usize) -> Result<&'a str, String> {
         let bytes = self.record.get(place).unwrap_or_default();
-        let text = std::str::from_utf8(bytes).map_err(|_| format!("column `{}` is not UTF-8", self.columns.names[place]))?;
+        let text =
+            std::str::from_utf8(bytes).map_err(|_| format!("column `{}` is not UTF-8", self.columns.names[place]))?;
         Ok(text.trim())
     }
 
@@ -373,7 +371,8 @@ impl<'a> Cells<'a> {
 
     /// ``column `password_enabled` is `maybe` ``
     fn quote(&self, place: usize) -> String {
-        let value = self.text(place).map_or_else(|_| "not UTF-8".to_owned(), |text| format!("`{}`", text::excerpt(text, 64)));
+        let value =
+            self.text(place).map_or_else(|_| "not UTF-8".to_owned(), |text| format!("`{}`", text::excerpt(text, 64)));
         format!("column `{}` is {value}", self.columns.names[place])
     }
 }

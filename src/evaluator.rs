@@ -25,17 +25,12 @@ pub struct Evaluation {
     #[serde(rename = "ComplianceResourceId")]
     pub resource_id: String,
     /// The verdict.
-    #[serde(serialize_with = "as_display")]
     pub compliance_type: ComplianceType,
     /// What a person reads beside it, 1 to 256 characters.
     pub annotation: String,
     /// Orders it among the results of the same resource.
     #[serde(serialize_with = "as_timestamp")]
     pub ordering_timestamp: DateTime<Utc>,
-}
-
-fn as_display<S: Serializer>(value: &ComplianceType, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(value)
 }
 
 fn as_timestamp<S: Serializer>(value: &DateTime<Utc>, serializer: S) -> Result<S::Ok, S::Error> {
@@ -70,7 +65,10 @@ pub async fn handle(invocation: &Invocation, allowed_accounts: Option<&str>, aws
     let request_id = &invocation.request_id;
     let accounts = Accounts::served(allowed_accounts, &invocation.function_arn)?;
     let Event::Config(event) = event::parse(&invocation.event)? else {
-        tracing::info!(requestId = request_id, "proactive evaluation: AWS Config has none for {IAM_USER}, nothing is put");
+        tracing::info!(
+            requestId = request_id,
+            "proactive evaluation: AWS Config has none for {IAM_USER}, nothing is put"
+        );
         return Ok(());
     };
     let evaluations = evaluate(&event, &accounts, aws, invocation.now).await?;
@@ -130,12 +128,8 @@ async fn judge_changed(
         let problem = "neither its item nor what AWS Config recorded has its name or ARN".to_owned();
         return Err(Error::FactMissing { user: user.user_id, problem });
     };
-    let facts = Facts {
-        user_id: Some(user.user_id.clone()),
-        arn: user.arn,
-        created: user.created,
-        ..Facts::unread(user_name)
-    };
+    let facts =
+        Facts { user_id: Some(user.user_id.clone()), arn: user.arn, created: user.created, ..Facts::unread(user_name) };
     let verdict = judge(facts, source, parameters, now).await?;
     Ok(Evaluation::new(&user.user_id, &verdict, parameters, user.ordering))
 }

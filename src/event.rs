@@ -334,8 +334,8 @@ impl<'a> Envelope<'a> {
         let raw = self.fields.invoking_event;
         let text: String = self.required("invokingEvent", raw)?;
         let left_scope = self.optional("eventLeftScope", self.fields.event_left_scope)?.unwrap_or(false);
-        let inner: InvokingEvent =
-            serde_path_to_error::deserialize(&mut serde_json::Deserializer::from_str(&text)).map_err(|error| {
+        let inner: InvokingEvent = serde_path_to_error::deserialize(&mut serde_json::Deserializer::from_str(&text))
+            .map_err(|error| {
                 let path = error.path().to_string();
                 let field = if path == "." { "invokingEvent".to_owned() } else { format!("invokingEvent.{path}") };
                 self.error(&field, raw, embedded(error.inner()))
@@ -359,8 +359,7 @@ impl<'a> Envelope<'a> {
             }
             "ScheduledNotification" => {
                 check_account("awsAccountId", inner.aws_account_id.as_deref())?;
-                let ordering =
-                    inner.notification_creation_time.ok_or_else(|| missing("notificationCreationTime"))?;
+                let ordering = inner.notification_creation_time.ok_or_else(|| missing("notificationCreationTime"))?;
                 return Ok(Invocation::Scheduled { ordering });
             }
             other => {
@@ -408,9 +407,9 @@ impl<'a> Envelope<'a> {
             captured,
             ordering,
         };
-        let user = user.completed_from(item.configuration.as_ref()).map_err(|problem| {
-            error(&format!("{member}.configuration"), problem)
-        })?;
+        let user = user
+            .completed_from(item.configuration.as_ref())
+            .map_err(|problem| error(&format!("{member}.configuration"), problem))?;
         Ok(if oversized { Invocation::OversizedChange(user) } else { Invocation::Change(user) })
     }
 }
@@ -436,7 +435,8 @@ impl ChangedUser {
         let Configuration { user_name, arn, create_date } = configuration.unwrap_or_default();
         self.created = self.created.or(create_date);
         self.arn = self.arn.or(arn);
-        self.user_name = self.user_name.or(user_name).or_else(|| self.arn.as_deref().and_then(user_name_of).map(str::to_owned));
+        self.user_name =
+            self.user_name.or(user_name).or_else(|| self.arn.as_deref().and_then(user_name_of).map(str::to_owned));
         Ok(self)
     }
 }

@@ -86,7 +86,11 @@ pub fn decide(facts: &Facts, parameters: &Parameters, now: DateTime<Utc>) -> Ste
     if candidates.is_empty() {
         // Keys that the source does not show may be setup keys.
         let complete = matches!(facts.keys, Keys::All(_));
-        return if complete { Step::Verdict(Verdict::Compliant(Cleared::NoSetupKey)) } else { Step::Need(vec![Need::Keys]) };
+        return if complete {
+            Step::Verdict(Verdict::Compliant(Cleared::NoSetupKey))
+        } else {
+            Step::Need(vec![Need::Keys])
+        };
     }
 
     if facts.identity == Identity::Unread {

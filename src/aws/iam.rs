@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use aws_config::SdkConfig;
 use aws_sdk_iam::Client;
+use aws_sdk_iam::error::ProvideErrorMetadata;
 use chrono::{DateTime, Utc};
 use futures_util::future::try_join_all;
 
@@ -69,9 +70,7 @@ impl Iam {
         while let Some(page) = pages.next().await {
             let page = match page {
                 Ok(page) => page,
-                Err(error) if error.as_service_error().is_some_and(|error| error.is_no_such_entity_exception()) => {
-                    return Ok(None);
-                }
+                Err(error) if is_no_such_entity(&error) => return Ok(None),
                 Err(error) => return Err(call_error(OPERATION, user, &error).into()),
             };
             for key in page.access_key_metadata {
@@ -91,9 +90,7 @@ impl Iam {
     async fn login_profile(&self, user: &str) -> Result<LoginProfile, Error> {
         match self.0.get_login_profile().user_name(user).send().await {
             Ok(_) => Ok(LoginProfile::Present),
-            Err(error) if error.as_service_error().is_some_and(|error| error.is_no_such_entity_exception()) => {
-                Ok(LoginProfile::Absent)
-            }
+            Err(error) if is_no_such_entity(&error) => Ok(LoginProfile::Absent),
             Err(error) => Err(call_error("iam:GetLoginProfile", user, &error).into()),
         }
     }
@@ -102,9 +99,7 @@ impl Iam {
         const OPERATION: &str = "iam:GetUser";
         let output = match self.0.get_user().user_name(user).send().await {
             Ok(output) => output,
-            Err(error) if error.as_service_error().is_some_and(|error| error.is_no_such_entity_exception()) => {
-                return Ok(Identity::Gone);
-            }
+            Err(error) if is_no_such_entity(&error) => return Ok(Identity::Gone),
             Err(error) => return Err(call_error(OPERATION, user, &error).into()),
         };
         let lacks = |member| incomplete(OPERATION, user, member);
@@ -114,7 +109,8 @@ impl Iam {
             return Err(lacks("UserId"));
         }
         let created = time(&holder.create_date).filter(|created| *created != DateTime::<Utc>::UNIX_EPOCH);
-        let tags: BTreeMap<_, _> = holder.tags.unwrap_or_default().into_iter().map(|tag| (tag.key, tag.value)).collect();
+        let tags: BTreeMap<_, _> =
+            holder.tags.unwrap_or_default().into_iter().map(|tag| (tag.key, tag.value)).collect();
         Ok(Identity::Read { user_id: holder.user_id, created: created.ok_or_else(|| lacks("CreateDate"))?, tags })
     }
 
@@ -132,6 +128,10 @@ impl Iam {
             Some(date) => LastUse::At(time(date).ok_or_else(|| incomplete(OPERATION, &key.masked(), "LastUsedDate"))?),
         })
     }
+}
+
+fn is_no_such_entity(error: &impl ProvideErrorMetadata) -> bool {
+    error.code() == Some("NoSuchEntity")
 }
 
 /// An answer that lacks what every such answer has.

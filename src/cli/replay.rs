@@ -51,25 +51,22 @@ impl Replay {
 
     async fn judge(&self, event: &ConfigEvent) -> Result<Vec<Evaluation>, Failure> {
         let now = self.now.get();
-        let judged = match &self.credential_report {
-            Some(report) => {
-                if let Invocation::Scheduled { .. } = event.invocation {
-                    return Err(Failure(format!(
-                        "{}: a scheduled event judges the whole account by unique ids, which a credential report does not \
-                         have: run `setup-keys audit --credential-report {report}`",
-                        self.event
-                    )));
-                }
-                let facts = ReportSource::read(report.open_report()?).map_err(|error| report.locate(&error))?;
-                same_account("the credential report", facts.account().unwrap_or("none"), event)?;
-                evaluator::evaluate(event, &Accounts::Every, &facts, now).await
+        let judged = if let Some(report) = &self.credential_report {
+            if let Invocation::Scheduled { .. } = event.invocation {
+                return Err(Failure(format!(
+                    "{}: a scheduled event judges the whole account by unique ids, which a credential report does not have: \
+                     run `setup-keys audit --credential-report {report}`",
+                    self.event
+                )));
             }
-            None => {
-                let settings = aws::sdk_config().await;
-                let caller = aws::session::caller_account(&settings).await.map_err(|error| error.to_string())?;
-                same_account("the credentials in use", &caller, event)?;
-                evaluator::evaluate(event, &Accounts::Every, &Live::new(&settings), now).await
-            }
+            let facts = ReportSource::read(report.open_report()?).map_err(|error| report.locate(&error))?;
+            same_account("the credential report", facts.account().unwrap_or("none"), event)?;
+            evaluator::evaluate(event, &Accounts::Every, &facts, now).await
+        } else {
+            let settings = aws::sdk_config().await;
+            let caller = aws::session::caller_account(&settings).await.map_err(|error| error.to_string())?;
+            same_account("the credentials in use", &caller, event)?;
+            evaluator::evaluate(event, &Accounts::Every, &Live::new(&settings), now).await
         };
         judged.map_err(|error| Failure(format!("{}: {}", self.event, error.chain())))
     }

@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::{AuditReport, JudgedUser, NO_EXCEPTIONS};
 use crate::RULE_NAME;
 use crate::rule::facts::KeyName;
+use crate::rule::verdict::ComplianceType;
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -19,7 +20,7 @@ struct Audit<'a> {
     generated_at: String,
     source: Source<'a>,
     summary: Summary,
-    users: Vec<User<'a>>,
+    users: Vec<Row<'a>>,
     errors: &'a [String],
 }
 
@@ -42,11 +43,11 @@ struct Summary {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct User<'a> {
+struct Row<'a> {
     user_name: &'a str,
     user_id: Option<&'a str>,
     arn: Option<&'a str>,
-    compliance_type: &'static str,
+    compliance_type: ComplianceType,
     annotation: &'a str,
     setup_keys: Vec<SetupKey<'a>>,
     exception: Option<Exception<'a>>,
@@ -93,14 +94,14 @@ pub fn write(report: &AuditReport, mut output: &mut dyn Write) -> io::Result<()>
             excepted: summary.excepted,
             total: summary.total,
         },
-        users: report.users.iter().map(user).collect(),
+        users: report.users.iter().map(row).collect(),
         errors: &report.errors,
     };
     serde_json::to_writer_pretty(&mut output, &audit)?;
     writeln!(output)
 }
 
-fn user(user: &JudgedUser) -> User<'_> {
+fn row(user: &JudgedUser) -> Row<'_> {
     let setup_keys = user.verdict.setup_keys().iter().map(|key| {
         let (access_key_id, slot) = match &key.name {
             KeyName::Id(id) => (Some(id.as_str()), None),
@@ -114,11 +115,11 @@ fn user(user: &JudgedUser) -> User<'_> {
             last_used: key.last_used.map(time),
         }
     });
-    User {
+    Row {
         user_name: &user.user_name,
         user_id: user.user_id.as_deref(),
         arn: user.arn.as_deref(),
-        compliance_type: user.verdict.compliance_type().as_str(),
+        compliance_type: user.verdict.compliance_type(),
         annotation: &user.annotation,
         setup_keys: setup_keys.collect(),
         exception: user.verdict.exception().map(|exception| Exception {

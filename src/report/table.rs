@@ -38,18 +38,20 @@ pub fn write(report: &AuditReport, width: Option<u16>, output: &mut dyn Write) -
         table.set_width(width).set_content_arrangement(ContentArrangement::Dynamic);
     }
     for user in users {
-        table.add_row([printable(&user.user_name), user.verdict.compliance_type().to_string(), user.annotation.clone()]);
+        table.add_row([
+            printable(&user.user_name),
+            user.verdict.compliance_type().to_string(),
+            user.annotation.clone(),
+        ]);
     }
     writeln!(output, "{}", table.trim_fmt())?;
     writeln!(output)?;
 
     let Summary { compliant, non_compliant, excepted, total } = report.summary();
     let account = report.account.as_deref().unwrap_or("unknown");
-    writeln!(
-        output,
-        "Account {account}: {}, {non_compliant} NON_COMPLIANT, {compliant} COMPLIANT ({excepted} by exception)",
-        count(total, "user")
-    )?;
+    let by_exception = if excepted > 0 { format!(" ({excepted} by exception)") } else { String::new() };
+    let total = count(total, "user");
+    writeln!(output, "Account {account}: {total}, {non_compliant} NON_COMPLIANT, {compliant} COMPLIANT{by_exception}")?;
     if !report.errors.is_empty() {
         writeln!(output, "Not judged: {} (see the errors)", count(report.errors.len(), "row"))?;
     }
@@ -59,7 +61,10 @@ pub fn write(report: &AuditReport, width: Option<u16>, output: &mut dyn Write) -
     );
     writeln!(output, "Source: credential report {}, {generated}; {NO_EXCEPTIONS}", printable(&report.source.name))?;
     if non_compliant > 0 {
-        writeln!(output, "Next: deactivate keys that were never used, delete them later; have their owners rotate the others")?;
+        writeln!(
+            output,
+            "Next: deactivate keys that were never used, delete them later; have their owners rotate the others"
+        )?;
     }
     Ok(())
 }

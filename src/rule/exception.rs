@@ -95,6 +95,9 @@ fn tag_key(prefix: &ExceptionTagPrefix, name: &str) -> String {
 /// Exactly `YYYY-MM-DD`, a day of the calendar. (chrono alone would also take `2026-1-2`.)
 fn date(value: &str) -> Option<NaiveDate> {
     let shape = value.len() == 10
-        && value.bytes().enumerate().all(|(i, byte)| if i == 4 || i == 7 { byte == b'-' } else { byte.is_ascii_digit() });
+        && value
+            .bytes()
+            .enumerate()
+            .all(|(i, byte)| if i == 4 || i == 7 { byte == b'-' } else { byte.is_ascii_digit() });
     if shape { value.parse().ok() } else { None }
 }

@@ -2,11 +2,13 @@
 
 use std::fmt;
 
+use chrono::{DateTime, Utc};
+use serde::{Serialize, Serializer};
+
 use super::exception::{Exception, InvalidException};
 use super::facts::{KeyName, KeyStatus};
 use super::parameters::{KeyStatusFilter, KeyUsage, Parameters, SetupWindow};
 use crate::text;
-use chrono::{DateTime, Utc};
 
 /// The longest annotation that AWS Config takes, in characters (Config API Reference, `Evaluation`: 1 to 256).
 pub const MAX_ANNOTATION_CHARS: usize = 256;
@@ -102,6 +104,12 @@ impl fmt::Display for ComplianceType {
     }
 }
 
+impl Serialize for ComplianceType {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
 impl Verdict {
     /// The compliance type of the verdict.
     #[must_use]
@@ -140,7 +148,9 @@ impl Verdict {
     pub fn annotation(&self, parameters: &Parameters) -> String {
         let whole = match self {
             Self::Compliant(cleared) => cleared.annotation(parameters),
-            Self::NonCompliant { setup_keys, invalid_exception } => non_compliant(setup_keys, invalid_exception.as_ref()),
+            Self::NonCompliant { setup_keys, invalid_exception } => {
+                non_compliant(setup_keys, invalid_exception.as_ref())
+            }
             Self::NotApplicable(reason) => reason.annotation().to_owned(),
         };
         text::excerpt(&whole, MAX_ANNOTATION_CHARS)
