@@ -46,7 +46,9 @@ impl fmt::Display for InvalidException {
             Self::NoExpiry => f.write_str("no expiry date"),
             Self::NotADate(value) => write!(f, "expiry `{}` is not a date (YYYY-MM-DD)", text::excerpt(value, 24)),
             Self::Expired(day) => write!(f, "expired {day}"),
-            Self::TooFarAhead { expires, most } => write!(f, "expiry {expires} is over {most} days ahead"),
+            Self::TooFarAhead { expires, most } => {
+                write!(f, "expiry {expires} is over {} ahead", text::count(most.get() as usize, "day"))
+            }
         }
     }
 }
