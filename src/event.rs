@@ -336,7 +336,8 @@ impl<'a> Envelope<'a> {
         let left_scope = self.optional("eventLeftScope", self.fields.event_left_scope)?.unwrap_or(false);
         let inner: InvokingEvent = serde_path_to_error::deserialize(&mut serde_json::Deserializer::from_str(&text))
             .map_err(|error| {
-                let path = error.path().to_string();
+                // Keys of objects are in the path, and they are whatever was sent.
+                let path = text::excerpt(&error.path().to_string(), 128);
                 let field = if path == "." { "invokingEvent".to_owned() } else { format!("invokingEvent.{path}") };
                 self.error(&field, raw, embedded(error.inner()))
             })?;
