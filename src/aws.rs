@@ -2,6 +2,7 @@
 
 pub mod config;
 pub mod iam;
+mod pace;
 pub mod session;
 
 use std::time::Duration;
@@ -9,15 +10,19 @@ use std::time::Duration;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, SdkConfig};
-use aws_sdk_iam::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_iam::error::{ConnectorError, ProvideErrorMetadata, SdkError};
 use aws_sdk_iam::primitives;
 use chrono::{DateTime, Utc};
 
 use crate::error::{CallError, CallFailure, Error};
-use crate::evaluator::FactSource;
+use crate::evaluator::{Answer, FactSource};
 use crate::event::ChangedUser;
 use crate::rule::Need;
 use crate::rule::facts::Facts;
+use crate::rule::parameters::Parameters;
+use crate::sweep;
+use tokio::time::Instant;
+use pace::Failure;
 
 /// Settings of every client: the default credential chain and region, whatever the standard environment variables say.
 pub async fn sdk_config() -> SdkConfig {
@@ -48,6 +53,18 @@ impl Live {
     pub fn new(settings: &SdkConfig) -> Self {
         Self { iam: iam::Iam::new(settings), config: config::Config::new(settings) }
     }
+
+    /// The same clients, with no read of IAM begun or tried again after `deadline`.
+    #[must_use]
+    pub fn until(&self, deadline: Option<Instant>) -> Self {
+        Self { iam: self.iam.until(deadline), config: self.config.clone() }
+    }
+
+    /// When reading must end.
+    #[must_use]
+    pub const fn deadline(&self) -> Option<Instant> {
+        self.iam.deadline()
+    }
 }
 
 impl FactSource for Live {
@@ -58,6 +75,35 @@ impl FactSource for Live {
     async fn recorded(&self, user: ChangedUser) -> Result<ChangedUser, Error> {
         self.config.recorded_user(user).await
     }
+
+    async fn sweep(
+        &self,
+        rule_name: Option<&str>,
+        parameters: &Parameters,
+        ordering: DateTime<Utc>,
+        now: DateTime<Utc>,
+    ) -> Result<Answer, Error> {
+        sweep::sweep(self, rule_name, parameters, ordering, now).await
+    }
+}
+
+/// Whether a failed call may succeed later.
+fn failure<E: ProvideErrorMetadata>(error: &SdkError<E>) -> Failure {
+    match error {
+        SdkError::ServiceError(service) => match service.err().code() {
+            Some(code) if kind_of(code) == CallFailure::Throttled => Failure::Throttled,
+            Some(_) if !service.raw().status().is_server_error() => Failure::Final,
+            // An error without a code is an answer that could not be read.
+            Some(_) | None => Failure::Transient,
+        },
+        SdkError::TimeoutError(_) | SdkError::ResponseError(_) => Failure::Transient,
+        SdkError::DispatchFailure(failure) => {
+            let connector = failure.as_connector_error();
+            let passing = |error: &ConnectorError| error.is_io() || error.is_timeout() || error.as_other().is_some();
+            if connector.is_some_and(passing) { Failure::Transient } else { Failure::Final }
+        }
+        _ => Failure::Final,
+    }
 }
 
 /// Describes a call that failed, for a person: the SDK's own text is only "service error".
@@ -66,12 +112,11 @@ where
     E: std::error::Error + ProvideErrorMetadata + 'static,
     R: std::fmt::Debug + 'static,
 {
-    let (kind, detail) = match error {
-        SdkError::ServiceError(service) => {
-            let (code, message) = (service.err().code().unwrap_or("no error code"), service.err().message());
-            (kind_of(code), message.map_or_else(|| code.to_owned(), |message| format!("{code}: {message}")))
-        }
-        other => (CallFailure::NoAnswer, causes(other)),
+    let code = error.code();
+    let (kind, detail) = match (code, error.message()) {
+        (Some(code), Some(message)) => (kind_of(code), format!("{code}: {message}")),
+        (Some(code), None) => (kind_of(code), code.to_owned()),
+        (None, _) => (CallFailure::NoAnswer, causes(error)),
     };
     CallError { operation, resource: resource.to_owned(), kind, detail: crate::text::excerpt(&detail, 512) }
 }

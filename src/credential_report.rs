@@ -16,7 +16,7 @@ use csv::{ByteRecord, Position};
 use serde::Deserialize;
 
 use crate::error::Error;
-use crate::evaluator::FactSource;
+use crate::evaluator::{Answer, FactSource};
 use crate::event::{ChangedUser, partition_and_account};
 use crate::rule::facts::{AccessKey, Facts, Identity, KeyName, KeyStatus, Keys, LastUse, LoginProfile};
 use crate::rule::parameters::Parameters;
@@ -130,6 +130,15 @@ pub fn open<'a>(mut input: impl BufRead + 'a) -> Result<Rows<Box<dyn Read + 'a>>
         return Rows::new(Box::new(Cursor::new(from_base64(&whole)?)), None);
     }
     Rows::new(Box::new(Cursor::new(first_line).chain(input)), None)
+}
+
+/// The report that IAM `GetCredentialReport` answers with, its `Content` already decoded.
+///
+/// # Errors
+///
+/// - [`ReportError::NotAReport`] if the CSV lacks a column.
+pub fn from_content(content: Vec<u8>, generated: DateTime<Utc>) -> Result<Rows<Cursor<Vec<u8>>>, ReportError> {
+    Rows::new(Cursor::new(content), Some(generated))
 }
 
 fn from_json<'a>(text: &[u8]) -> Result<Rows<Box<dyn Read + 'a>>, ReportError> {
@@ -429,5 +438,17 @@ impl FactSource for ReportSource {
     async fn recorded(&self, user: ChangedUser) -> Result<ChangedUser, Error> {
         // The row tells the creation time; a name cannot be looked up.
         Ok(user)
+    }
+
+    async fn sweep(
+        &self,
+        _rule_name: Option<&str>,
+        _parameters: &Parameters,
+        _ordering: DateTime<Utc>,
+        _now: DateTime<Utc>,
+    ) -> Result<Answer, Error> {
+        let problem = "a scheduled event judges all users by unique id, which a credential report does not have: run \
+                       `setup-keys audit --credential-report FILE`";
+        Err(Error::FactMissing { user: "*".to_owned(), problem: problem.to_owned() })
     }
 }

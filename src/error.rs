@@ -46,6 +46,23 @@ pub enum Error {
         /// The first resources concerned.
         resources: Vec<String>,
     },
+    /// A sweep did not judge every user, or did not clean up after users that are gone. What was judged is put.
+    #[error(
+        "the sweep judged {judged} of {total} users: {unread} could not be read, {not_reached} were not reached before the \
+         deadline{}{}", if .reasons.is_empty() { "" } else { "; " }, .reasons.join("; ")
+    )]
+    SweepIncomplete {
+        /// Users that were judged.
+        judged: usize,
+        /// Users of the account.
+        total: usize,
+        /// Users of whom a read failed.
+        unread: usize,
+        /// Users that were not read before the deadline.
+        not_reached: usize,
+        /// The first distinct reasons.
+        reasons: Vec<String>,
+    },
     /// The source of facts has no answer to a question that decides.
     #[error("user `{user}` cannot be judged: {problem}")]
     FactMissing {
@@ -67,6 +84,7 @@ impl Error {
             Self::Environment { .. } => "InvalidEnvironment",
             Self::Call(call) => call.kind.code(),
             Self::EvaluationsNotTaken { .. } => "EvaluationsNotTaken",
+            Self::SweepIncomplete { .. } => "SweepIncomplete",
             Self::FactMissing { .. } => "FactMissing",
         }
     }

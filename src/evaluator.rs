@@ -52,6 +52,28 @@ pub trait FactSource {
     ///
     /// - any [`Error`] of the look-up.
     fn recorded(&self, user: ChangedUser) -> impl Future<Output = Result<ChangedUser, Error>>;
+
+    /// Judges every user of the account, for a scheduled event of the rule of this name.
+    ///
+    /// # Errors
+    ///
+    /// - any [`Error`] for which no user at all can be judged.
+    fn sweep(
+        &self,
+        rule_name: Option<&str>,
+        parameters: &Parameters,
+        ordering: DateTime<Utc>,
+        now: DateTime<Utc>,
+    ) -> impl Future<Output = Result<Answer, Error>>;
+}
+
+/// The evaluations that answer an event.
+#[derive(Debug)]
+pub struct Answer {
+    /// What is put.
+    pub evaluations: Vec<Evaluation>,
+    /// Why the answer is not whole: what there is of it is put, then the invocation fails.
+    pub shortfall: Option<Error>,
 }
 
 /// Answers one invocation of the Lambda function: the evaluations of its event are put to AWS Config.
@@ -65,15 +87,13 @@ pub async fn handle(invocation: &Invocation, allowed_accounts: Option<&str>, aws
     let request_id = &invocation.request_id;
     let accounts = Accounts::served(allowed_accounts, &invocation.function_arn)?;
     let Event::Config(event) = event::parse(&invocation.event)? else {
-        tracing::info!(
-            requestId = request_id,
-            "proactive evaluation: AWS Config has none for {IAM_USER}, nothing is put"
-        );
+        tracing::info!(requestId = request_id, "proactive evaluation: AWS Config has none for {IAM_USER}, nothing is put");
         return Ok(());
     };
-    let evaluations = evaluate(&event, &accounts, aws, invocation.now).await?;
-    aws.config.put_evaluations(&event.result_token, &evaluations).await?;
-    for evaluation in evaluations {
+    let aws = aws.until(Some(invocation.reads_until));
+    let answer = evaluate(&event, &accounts, &aws, invocation.now).await?;
+    aws.config.put_evaluations(&event.result_token, &answer.evaluations).await?;
+    if let [evaluation] = answer.evaluations.as_slice() {
         tracing::info!(
             requestId = request_id,
             accountId = event.account_id,
@@ -82,8 +102,17 @@ pub async fn handle(invocation: &Invocation, allowed_accounts: Option<&str>, aws
             annotation = evaluation.annotation,
             "evaluation put"
         );
+    } else {
+        let non_compliant = answer.evaluations.iter().filter(|it| it.compliance_type == ComplianceType::NonCompliant);
+        tracing::info!(
+            requestId = request_id,
+            accountId = event.account_id,
+            evaluations = answer.evaluations.len(),
+            nonCompliant = non_compliant.count(),
+            "evaluations put"
+        );
     }
-    Ok(())
+    answer.shortfall.map_or(Ok(()), Err)
 }
 
 /// Answers an event with evaluations.
@@ -97,25 +126,25 @@ pub async fn evaluate(
     accounts: &Accounts,
     source: &impl FactSource,
     now: DateTime<Utc>,
-) -> Result<Vec<Evaluation>, Error> {
+) -> Result<Answer, Error> {
     accounts.accept(&event.account_id)?;
     let parameters = event.parameters.clone().resolve();
-    match &event.invocation {
-        event::Invocation::NotApplicable { resource_type, resource_id, ordering, reason } => Ok(vec![Evaluation {
+    let evaluation = match &event.invocation {
+        event::Invocation::NotApplicable { resource_type, resource_id, ordering, reason } => Evaluation {
             resource_type: resource_type.clone(),
             ..Evaluation::new(resource_id, &Verdict::NotApplicable(*reason), &parameters, *ordering)
-        }]),
-        event::Invocation::Change(user) => Ok(vec![judge_changed(user.clone(), source, &parameters, now).await?]),
+        },
+        event::Invocation::Change(user) => judge_changed(user.clone(), source, &parameters, now).await?,
         event::Invocation::OversizedChange(user) => {
             let told = user.user_name.is_some() && user.created.is_some();
             let user = if told { user.clone() } else { source.recorded(user.clone()).await? };
-            Ok(vec![judge_changed(user, source, &parameters, now).await?])
+            judge_changed(user, source, &parameters, now).await?
         }
-        event::Invocation::Scheduled { .. } => Err(Error::FactMissing {
-            user: "*".to_owned(),
-            problem: "this version does not sweep the account".to_owned(),
-        }),
-    }
+        event::Invocation::Scheduled { ordering } => {
+            return source.sweep(event.rule_name.as_deref(), &parameters, *ordering, now).await;
+        }
+    };
+    Ok(Answer { evaluations: vec![evaluation], shortfall: None })
 }
 
 async fn judge_changed(

@@ -2,11 +2,13 @@
 
 use std::env;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use lambda_runtime::{Diagnostic, LambdaEvent, Runtime, service_fn};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
+use tokio::time::Instant;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt as _;
@@ -69,6 +71,8 @@ pub struct Invocation {
     pub request_id: String,
     /// When it started.
     pub now: DateTime<Utc>,
+    /// When reading must end, so that there is time left to put what was judged and to report a failure.
+    pub reads_until: Instant,
 }
 
 /// Answers one invocation after the other, until AWS Lambda ends the process. An error of `handler` is a failed invocation
@@ -80,8 +84,14 @@ pub async fn run(handler: impl AsyncFn(&Invocation) -> Result<(), Error>) -> Exi
         let request_id = context.request_id;
         let outcome = match event {
             Ok(event) => {
-                let function_arn = context.invoked_function_arn;
-                let invocation = Invocation { event, function_arn, request_id: request_id.clone(), now: clock::now() };
+                let now = clock::now();
+                let invocation = Invocation {
+                    event,
+                    function_arn: context.invoked_function_arn,
+                    request_id: request_id.clone(),
+                    now,
+                    reads_until: Instant::now() + time_to_read(context.deadline, now),
+                };
                 handler(&invocation).await
             }
             Err(problem) => Err(EventError::not_json(problem).into()),
@@ -95,6 +105,14 @@ pub async fn run(handler: impl AsyncFn(&Invocation) -> Result<(), Error>) -> Exi
             ExitCode::FAILURE
         }
     }
+}
+
+/// How much of the time left is for reading: all but a fifth, or all but 20 s where that is less.
+fn time_to_read(deadline_ms: u64, now: DateTime<Utc>) -> Duration {
+    const MOST_FOR_THE_REST: Duration = Duration::from_secs(20);
+    let now_ms = u64::try_from(now.timestamp_millis()).unwrap_or(0);
+    let left = Duration::from_millis(deadline_ms.saturating_sub(now_ms));
+    left - (left / 5).min(MOST_FOR_THE_REST)
 }
 
 /// The payload of an invocation as text, whatever it is: an error in it is ours to name, not the runtime's.

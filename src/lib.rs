@@ -6,7 +6,7 @@
 //! - [`rule`]: the decision, pure: facts about a user, rule parameters and the time to a verdict with its reasons;
 //! - [`event`]: the AWS Config event, parsed once;
 //! - [`credential_report`]: the IAM credential report as facts;
-//! - [`evaluator`]: one event to evaluations, whatever the source of facts;
+//! - [`evaluator`]: one event to evaluations, whatever the source of facts; [`sweep`]: the whole account;
 //! - [`aws`]: the AWS edge, the only place that names an SDK: live facts, and evaluations put;
 //! - [`lambda`]: what the Lambda binaries share: log, failed invocations;
 //! - [`cli`] and [`report`]: the command-line tool, and the forms of an audit's result;
@@ -53,6 +53,7 @@ pub mod event;
 pub mod lambda;
 pub mod report;
 pub mod rule;
+pub mod sweep;
 pub mod text;
 
 /// The base name of the AWS Config rule. A conformance pack appends 27 characters to it, and two APIs cap a name at 64.

@@ -7,6 +7,7 @@
 pub mod exception;
 pub mod facts;
 pub mod parameters;
+pub mod screening;
 pub mod verdict;
 
 use chrono::{DateTime, Utc};

@@ -328,7 +328,7 @@ mod refuses {
         let output = run(&["replay", "examples/events/scheduled.json", "--credential-report", REPORT]);
         assert_eq!(status(&output), 2);
         assert!(
-            stderr(&output).ends_with("run `setup-keys audit --credential-report examples/credential-report.csv`\n")
+            stderr(&output).ends_with("run `setup-keys audit --credential-report FILE`\n")
         );
     }
 

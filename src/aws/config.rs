@@ -1,6 +1,6 @@
 //! AWS Config: puts evaluations, and looks up what a notification's summary lacks.
 
-use std::time::Duration;
+use std::collections::HashMap;
 
 use aws_config::SdkConfig;
 use aws_sdk_config::Client;
@@ -8,14 +8,18 @@ use aws_sdk_config::primitives::DateTime as Timestamp;
 use aws_sdk_config::types::{self, ResourceType};
 use chrono::{DateTime, Utc};
 
+use super::pace::backoff;
 use super::{call_error, time};
 use crate::error::{CallError, CallFailure, Error};
 use crate::evaluator::Evaluation;
-use crate::event::{ChangedUser, ResultToken};
+use crate::event::{ChangedUser, IAM_USER, ResultToken};
 use crate::rule::verdict::ComplianceType;
 
 /// The most evaluations in one call (Config API Reference, `PutEvaluations`).
 const MAX_EVALUATIONS: usize = 100;
+
+/// The most results in one page (Config API Reference, `GetComplianceDetailsByConfigRule`).
+const MAX_RESULTS: i32 = 100;
 
 /// How often evaluations that AWS Config hands back as failed are put in all.
 const PUT_ATTEMPTS: u32 = 4;
@@ -26,6 +30,21 @@ const MAX_HISTORY_PAGES: u32 = 20;
 /// The AWS Config client.
 #[derive(Debug, Clone)]
 pub struct Config(Client);
+
+/// A result that AWS Config holds for a resource.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredResult {
+    compliance_type: String,
+    annotation: String,
+}
+
+impl StoredResult {
+    /// Whether the result says the same as an evaluation.
+    #[must_use]
+    pub fn says(&self, evaluation: &Evaluation) -> bool {
+        self.compliance_type == evaluation.compliance_type.as_str() && self.annotation == evaluation.annotation
+    }
+}
 
 impl Config {
     /// A client with these settings.
@@ -83,6 +102,40 @@ impl Config {
             }
         }
         Ok(entries)
+    }
+
+    /// The results that AWS Config holds for a rule, by resource id. COMPLIANT and NON_COMPLIANT ones: others vanish by
+    /// themselves.
+    ///
+    /// # Errors
+    ///
+    /// - [`Error::Call`] if a call fails.
+    pub async fn stored_results(&self, rule_name: &str) -> Result<HashMap<String, StoredResult>, Error> {
+        let mut results = HashMap::new();
+        let mut next_token = None;
+        loop {
+            let request = self
+                .0
+                .get_compliance_details_by_config_rule()
+                .config_rule_name(rule_name)
+                .compliance_types(types::ComplianceType::Compliant)
+                .compliance_types(types::ComplianceType::NonCompliant)
+                .limit(MAX_RESULTS)
+                .set_next_token(next_token);
+            let page = request.send().await;
+            let page = page.map_err(|error| call_error("config:GetComplianceDetailsByConfigRule", rule_name, &error))?;
+            for result in page.evaluation_results.unwrap_or_default() {
+                let qualifier = result.evaluation_result_identifier.and_then(|it| it.evaluation_result_qualifier);
+                let Some(qualifier) = qualifier.filter(|it| it.resource_type.as_deref() == Some(IAM_USER)) else { continue };
+                let Some(id) = qualifier.resource_id else { continue };
+                let compliance_type = result.compliance_type.map(|it| it.as_str().to_owned()).unwrap_or_default();
+                results.insert(id, StoredResult { compliance_type, annotation: result.annotation.unwrap_or_default() });
+            }
+            next_token = page.next_token.filter(|token| !token.is_empty());
+            if next_token.is_none() {
+                return Ok(results);
+            }
+        }
     }
 
     /// Completes a user of whom a notification's summary says too little from the newest item recorded by then.
@@ -154,10 +207,4 @@ fn entry(evaluation: &Evaluation) -> Result<types::Evaluation, Error> {
 
 fn timestamp(time: &DateTime<Utc>) -> Timestamp {
     Timestamp::from_secs_and_nanos(time.timestamp(), time.timestamp_subsec_nanos())
-}
-
-/// At most 0.1 s, 0.2 s, 0.4 s …, drawn from the upper half so that many accounts do not come back at once.
-fn backoff(attempt: u32) -> Duration {
-    let most = 50 << attempt.min(10);
-    Duration::from_millis(fastrand::u64(most / 2..=most))
 }

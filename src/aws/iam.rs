@@ -1,23 +1,54 @@
-//! IAM: the reads that judge a user.
+//! IAM: the reads that judge users.
 
 use std::collections::BTreeMap;
+use std::io::Cursor;
+use std::sync::Arc;
 
 use aws_config::SdkConfig;
+use aws_config::retry::RetryConfig;
 use aws_sdk_iam::Client;
-use aws_sdk_iam::error::ProvideErrorMetadata;
+use aws_sdk_iam::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_iam::primitives;
+use aws_sdk_iam::types::{self, ReportStateType};
 use chrono::{DateTime, Utc};
 use futures_util::future::try_join_all;
+use tokio::time::{Instant, sleep};
 
-use super::{call_error, time};
+use super::pace::{Pace, backoff};
+use super::{call_error, failure, time};
+use crate::credential_report::{self, Rows};
 use crate::error::{CallError, CallFailure, Error};
 use crate::rule::Need;
 use crate::rule::facts::{AccessKey, Facts, Identity, KeyName, KeyStatus, Keys, LastUse, LoginProfile};
 
-/// The IAM client.
-#[derive(Debug, Clone)]
-pub struct Iam(Client);
+/// The most users in one page (IAM API Reference, `ListUsers`: `MaxItems` 1 to 1000).
+const MAX_USERS: i32 = 1000;
 
-/// What one call found out.
+/// How often IAM is asked whether the credential report is ready: with the pauses between, about a minute.
+const REPORT_POLLS: u32 = 15;
+
+/// The IAM client. Clones share its connections and its pace.
+#[derive(Debug, Clone)]
+pub struct Iam {
+    client: Client,
+    pace: Arc<Pace>,
+    deadline: Option<Instant>,
+}
+
+/// A user as `ListUsers` has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedUser {
+    /// User name.
+    pub name: String,
+    /// Unique id.
+    pub id: String,
+    /// ARN.
+    pub arn: String,
+    /// When the user was created.
+    pub created: DateTime<Utc>,
+}
+
+/// What one call found out about a user.
 enum Fact {
     Keys(Option<Vec<AccessKey>>),
     LoginProfile(LoginProfile),
@@ -29,7 +60,28 @@ impl Iam {
     /// A client with these settings.
     #[must_use]
     pub fn new(settings: &SdkConfig) -> Self {
-        Self(Client::new(settings))
+        // Retries are the pace's: the SDK's would throttle each call on its own.
+        let settings = aws_sdk_iam::config::Builder::from(settings).retry_config(RetryConfig::disabled());
+        Self { client: Client::from_conf(settings.build()), pace: Arc::new(Pace::new()), deadline: None }
+    }
+
+    /// The same client, its calls not tried again after `deadline`.
+    #[must_use]
+    pub fn until(&self, deadline: Option<Instant>) -> Self {
+        Self { deadline, ..self.clone() }
+    }
+
+    /// When calls must end.
+    #[must_use]
+    pub const fn deadline(&self) -> Option<Instant> {
+        self.deadline
+    }
+
+    async fn call<T, E: ProvideErrorMetadata>(
+        &self,
+        call: impl AsyncFn() -> Result<T, SdkError<E>>,
+    ) -> Result<T, SdkError<E>> {
+        self.pace.call(self.deadline, call, failure).await
     }
 
     /// Reads the facts that are needed, all at once, since they do not depend on each other.
@@ -65,10 +117,11 @@ impl Iam {
     async fn access_keys(&self, user: &str) -> Result<Option<Vec<AccessKey>>, Error> {
         const OPERATION: &str = "iam:ListAccessKeys";
         let mut keys = Vec::new();
-        // Without a user name the call would list the caller's own keys, or those of the root user.
-        let mut pages = self.0.list_access_keys().user_name(user).into_paginator().send();
-        while let Some(page) = pages.next().await {
-            let page = match page {
+        let mut marker = None;
+        loop {
+            // Without a user name the call would list the caller's own keys, or those of the root user.
+            let request = async || self.client.list_access_keys().user_name(user).set_marker(marker.clone()).send().await;
+            let page = match self.call(request).await {
                 Ok(page) => page,
                 Err(error) if is_no_such_entity(&error) => return Ok(None),
                 Err(error) => return Err(call_error(OPERATION, user, &error).into()),
@@ -82,13 +135,16 @@ impl Iam {
                     last_use: LastUse::Unread,
                 });
             }
+            marker = next_marker(OPERATION, user, page.is_truncated, page.marker)?;
+            if marker.is_none() {
+                return Ok(Some(keys));
+            }
         }
-        Ok(Some(keys))
     }
 
     /// `NoSuchEntity` means no password, or no such user: which of them is looked at before it matters.
     async fn login_profile(&self, user: &str) -> Result<LoginProfile, Error> {
-        match self.0.get_login_profile().user_name(user).send().await {
+        match self.call(async || self.client.get_login_profile().user_name(user).send().await).await {
             Ok(_) => Ok(LoginProfile::Present),
             Err(error) if is_no_such_entity(&error) => Ok(LoginProfile::Absent),
             Err(error) => Err(call_error("iam:GetLoginProfile", user, &error).into()),
@@ -97,36 +153,125 @@ impl Iam {
 
     async fn identity(&self, user: &str) -> Result<Identity, Error> {
         const OPERATION: &str = "iam:GetUser";
-        let output = match self.0.get_user().user_name(user).send().await {
+        let output = match self.call(async || self.client.get_user().user_name(user).send().await).await {
             Ok(output) => output,
             Err(error) if is_no_such_entity(&error) => return Ok(Identity::Gone),
             Err(error) => return Err(call_error(OPERATION, user, &error).into()),
         };
-        let lacks = |member| incomplete(OPERATION, user, member);
-        let holder = output.user.ok_or_else(|| lacks("User"))?;
-        // The SDK fills a member that is missing although it is required: an empty text, the start of 1970.
-        if holder.user_id.is_empty() {
-            return Err(lacks("UserId"));
-        }
-        let created = time(&holder.create_date).filter(|created| *created != DateTime::<Utc>::UNIX_EPOCH);
-        let tags: BTreeMap<_, _> =
-            holder.tags.unwrap_or_default().into_iter().map(|tag| (tag.key, tag.value)).collect();
-        Ok(Identity::Read { user_id: holder.user_id, created: created.ok_or_else(|| lacks("CreateDate"))?, tags })
+        let mut holder = output.user.ok_or_else(|| incomplete(OPERATION, user, "User"))?;
+        let tags = holder.tags.take().unwrap_or_default().into_iter().map(|tag| (tag.key, tag.value));
+        let tags: BTreeMap<_, _> = tags.collect();
+        let ListedUser { id, created, .. } = listed(OPERATION, holder)?;
+        Ok(Identity::Read { user_id: id, created, tags })
     }
 
     async fn last_use(&self, key: &KeyName) -> Result<LastUse, Error> {
         const OPERATION: &str = "iam:GetAccessKeyLastUsed";
-        let KeyName::Id(id) = key else {
-            return Err(incomplete(OPERATION, &key.masked(), "AccessKeyId"));
-        };
-        let output = self.0.get_access_key_last_used().access_key_id(id).send().await;
+        let lacks = |member| incomplete(OPERATION, &key.masked(), member);
+        let KeyName::Id(id) = key else { return Err(lacks("AccessKeyId")) };
+        let output = self.call(async || self.client.get_access_key_last_used().access_key_id(id).send().await).await;
         let output = output.map_err(|error| call_error(OPERATION, &key.masked(), &error))?;
-        let last_used =
-            output.access_key_last_used.ok_or_else(|| incomplete(OPERATION, &key.masked(), "AccessKeyLastUsed"))?;
+        let last_used = output.access_key_last_used.ok_or_else(|| lacks("AccessKeyLastUsed"))?;
         Ok(match last_used.last_used_date.as_ref() {
             None => LastUse::Never,
-            Some(date) => LastUse::At(time(date).ok_or_else(|| incomplete(OPERATION, &key.masked(), "LastUsedDate"))?),
+            Some(date) => LastUse::At(time(date).ok_or_else(|| lacks("LastUsedDate"))?),
         })
+    }
+
+    /// Every user of the account, over all pages.
+    ///
+    /// # Errors
+    ///
+    /// - [`Error::Call`] if a call fails, or its answer lacks what every such answer has.
+    pub async fn users(&self) -> Result<Vec<ListedUser>, Error> {
+        const OPERATION: &str = "iam:ListUsers";
+        let mut users = Vec::new();
+        let mut marker = None;
+        loop {
+            let request = async || self.client.list_users().max_items(MAX_USERS).set_marker(marker.clone()).send().await;
+            let page = self.call(request).await.map_err(|error| call_error(OPERATION, "", &error))?;
+            for user in page.users {
+                users.push(listed(OPERATION, user)?);
+            }
+            marker = next_marker(OPERATION, "", page.is_truncated, page.marker)?;
+            if marker.is_none() {
+                return Ok(users);
+            }
+        }
+    }
+
+    /// The credential report, generated anew if IAM has none of the last four hours.
+    ///
+    /// # Errors
+    ///
+    /// - [`Error::Call`] if there is no report to be had: not allowed, no capacity (`LimitExceeded`), a failure of the
+    ///   service, not ready within a minute, or not readable.
+    pub async fn credential_report(&self) -> Result<Rows<Cursor<Vec<u8>>>, Error> {
+        const GENERATE: &str = "iam:GenerateCredentialReport";
+        const GET: &str = "iam:GetCredentialReport";
+        let mut last: CallError = unusable(GENERATE, "", "it was not ready within a minute");
+        for poll in 0..REPORT_POLLS {
+            if poll > 0 {
+                // At most 0.1 s, 0.2 s … 6.4 s.
+                let pause = backoff(poll.min(7));
+                if self.deadline.is_some_and(|deadline| Instant::now() + pause >= deadline) {
+                    break;
+                }
+                sleep(pause).await;
+            }
+            match self.call(async || self.client.generate_credential_report().send().await).await {
+                Ok(answer) if answer.state == Some(ReportStateType::Complete) => {}
+                Ok(_) => continue,
+                Err(error) if error.code() == Some("LimitExceeded") => {
+                    last = call_error(GENERATE, "", &error);
+                    continue;
+                }
+                Err(error) => return Err(call_error(GENERATE, "", &error).into()),
+            }
+            let report = match self.call(async || self.client.get_credential_report().send().await).await {
+                Ok(report) => report,
+                Err(error)
+                    if matches!(error.code(), Some("ReportNotPresent" | "ReportExpired" | "ReportInProgress")) =>
+                {
+                    last = call_error(GET, "", &error);
+                    continue;
+                }
+                Err(error) => return Err(call_error(GET, "", &error).into()),
+            };
+            let content = report.content.ok_or_else(|| incomplete(GET, "", "Content"))?;
+            let generated = report.generated_time.as_ref().and_then(time).ok_or_else(|| incomplete(GET, "", "GeneratedTime"))?;
+            return credential_report::from_content(content.into_inner(), generated)
+                .map_err(|error| unusable(GET, "", error.to_string()).into());
+        }
+        Err(last.into())
+    }
+}
+
+/// The SDK fills a member that is missing although it is required: an empty text, the start of 1970.
+fn listed(operation: &'static str, user: types::User) -> Result<ListedUser, Error> {
+    let lacks = |member| incomplete(operation, &user.user_name, member);
+    if user.user_name.is_empty() {
+        return Err(lacks("UserName"));
+    }
+    if user.user_id.is_empty() {
+        return Err(lacks("UserId"));
+    }
+    let given = |date: &primitives::DateTime| time(date).filter(|date| *date != DateTime::<Utc>::UNIX_EPOCH);
+    let created = given(&user.create_date).ok_or_else(|| lacks("CreateDate"))?;
+    Ok(ListedUser { name: user.user_name, id: user.user_id, arn: user.arn, created })
+}
+
+/// Where the next page starts; `None` after the last.
+fn next_marker(
+    operation: &'static str,
+    resource: &str,
+    is_truncated: bool,
+    marker: Option<String>,
+) -> Result<Option<String>, Error> {
+    match marker {
+        Some(marker) if is_truncated => Ok(Some(marker)),
+        None if is_truncated => Err(incomplete(operation, resource, "Marker")),
+        _ => Ok(None),
     }
 }
 
@@ -136,6 +281,9 @@ fn is_no_such_entity(error: &impl ProvideErrorMetadata) -> bool {
 
 /// An answer that lacks what every such answer has.
 fn incomplete(operation: &'static str, resource: &str, member: &str) -> Error {
-    let detail = format!("the answer has no usable `{member}`");
-    Error::Call(CallError { operation, resource: resource.to_owned(), kind: CallFailure::NoAnswer, detail })
+    unusable(operation, resource, format!("the answer has no usable `{member}`")).into()
+}
+
+fn unusable(operation: &'static str, resource: &str, detail: impl Into<String>) -> CallError {
+    CallError { operation, resource: resource.to_owned(), kind: CallFailure::NoAnswer, detail: detail.into() }
 }

@@ -5,11 +5,11 @@ use std::io::Read;
 use clap::Args;
 
 use super::parameters::RuleOptions;
-use super::{Failure, Input, Now, Outcome, write_to};
+use super::{Failure, Input, Now, Outcome, complain, write_to};
 use crate::aws::{self, Live};
 use crate::credential_report::ReportSource;
-use crate::evaluator::{self, Accounts, Evaluation};
-use crate::event::{self, ConfigEvent, Event, Invocation};
+use crate::evaluator::{self, Accounts, Answer};
+use crate::event::{self, ConfigEvent, Event};
 
 /// Judge the user of an AWS Config event as the evaluator would, and print the evaluations it would put
 ///
@@ -35,8 +35,8 @@ pub(super) struct Replay {
 
 impl Replay {
     pub(super) async fn run(self) -> Result<Outcome, Failure> {
-        let evaluations = match read_event(&self.event)? {
-            Event::Proactive => Vec::new(),
+        let Answer { evaluations, shortfall } = match read_event(&self.event)? {
+            Event::Proactive => Answer { evaluations: Vec::new(), shortfall: None },
             Event::Config(mut event) => {
                 event.parameters = event.parameters.overridden_by(self.parameters.0.clone());
                 self.judge(&event).await?
@@ -46,19 +46,16 @@ impl Replay {
             serde_json::to_writer_pretty(&mut *output, &evaluations)?;
             writeln!(output)
         })?;
+        if let Some(error) = shortfall {
+            complain(&format!("{}: {}", self.event, error.chain()));
+            return Ok(Outcome::Incomplete);
+        }
         Ok(Outcome::Clean)
     }
 
-    async fn judge(&self, event: &ConfigEvent) -> Result<Vec<Evaluation>, Failure> {
+    async fn judge(&self, event: &ConfigEvent) -> Result<Answer, Failure> {
         let now = self.now.get();
         let judged = if let Some(report) = &self.credential_report {
-            if let Invocation::Scheduled { .. } = event.invocation {
-                return Err(Failure(format!(
-                    "{}: a scheduled event judges the whole account by unique ids, which a credential report does not have: \
-                     run `setup-keys audit --credential-report {report}`",
-                    self.event
-                )));
-            }
             let facts = ReportSource::read(report.open_report()?).map_err(|error| report.locate(&error))?;
             same_account("the credential report", facts.account().unwrap_or("none"), event)?;
             evaluator::evaluate(event, &Accounts::Every, &facts, now).await

@@ -1,0 +1,245 @@
+//! The whole account: a credential report to find who can be in question, live reads of those, and the clean-up of old
+//! results.
+//!
+//! The verdict on every user is the one that a change event for it would give at the same moment.
+
+use std::collections::{BTreeSet, HashMap};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use futures_util::StreamExt;
+use futures_util::stream;
+use tokio::time::{Instant, timeout_at};
+
+use crate::aws::Live;
+use crate::aws::config::StoredResult;
+use crate::aws::iam::ListedUser;
+use crate::error::Error;
+use crate::evaluator::{Answer, Evaluation, FactSource, judge};
+use crate::rule::facts::{Facts, LoginProfile};
+use crate::rule::parameters::{Parameters, SweepReports};
+use crate::rule::screening::{Screening, screen};
+use crate::rule::verdict::{NotApplicable, Verdict};
+use crate::rule::{Need, Step, decide};
+
+/// How many users are read at once. IAM throttles by calls a second; this only bounds how many wait for an answer.
+const USERS_AT_ONCE: usize = 16;
+
+/// A report this old is not the one that IAM generates on demand: worth a warning, not an error.
+const FRESH_REPORT: TimeDelta = TimeDelta::hours(4);
+
+/// The most characters that the name of a rule may have to be asked for its results (Config API Reference,
+/// `GetComplianceDetailsByConfigRule`), although a rule's name may have 128.
+const MAX_ASKABLE_RULE_NAME: usize = 64;
+
+/// How many reasons a failed sweep names.
+const REASONS_TOLD: usize = 3;
+
+/// The users of an account, judged as far as possible.
+#[derive(Debug)]
+pub struct JudgedAccount {
+    /// Every user of the account with the verdict on it; `None` for a user that the deadline left out.
+    pub users: Vec<(ListedUser, Option<Result<Verdict, Error>>)>,
+    /// When the credential report was generated that was used; `None` if none was to be had and every user was read.
+    pub report_generated: Option<DateTime<Utc>>,
+}
+
+/// Answers a scheduled event: an evaluation for every user, and NOT_APPLICABLE for every earlier result whose user is gone.
+///
+/// # Errors
+///
+/// - [`Error::Call`] if the users cannot be listed. All else that fails is the [`Answer`]'s shortfall.
+pub async fn sweep(
+    aws: &Live,
+    rule_name: Option<&str>,
+    parameters: &Parameters,
+    ordering: DateTime<Utc>,
+    now: DateTime<Utc>,
+) -> Result<Answer, Error> {
+    // Earlier results come before the list of users: a user made in between is in the list, not among the vanished.
+    let stored = stored_results(aws, rule_name).await;
+    let account = judge_account(aws, parameters, now, |_, _| {}).await?;
+
+    let mut evaluations = Vec::new();
+    let mut shortfall = Shortfall { total: account.users.len(), ..Shortfall::default() };
+    let mut existing = BTreeSet::new();
+    for (user, outcome) in &account.users {
+        existing.insert(user.id.as_str());
+        match outcome {
+            Some(Ok(verdict)) => evaluations.push(Evaluation::new(&user.id, verdict, parameters, ordering)),
+            Some(Err(error)) => shortfall.unread(error),
+            None => shortfall.not_reached += 1,
+        }
+    }
+    match stored {
+        Ok(Some(stored)) => {
+            if parameters.sweep_reports == SweepReports::Changes {
+                evaluations.retain(|evaluation| stored.get(&evaluation.resource_id).is_none_or(|old| !old.says(evaluation)));
+            }
+            let gone = Verdict::NotApplicable(NotApplicable::Gone);
+            let vanished = stored.keys().filter(|id| !existing.contains(id.as_str()));
+            evaluations.extend(vanished.map(|id| Evaluation::new(id, &gone, parameters, ordering)));
+        }
+        Ok(None) => {}
+        Err(error) => shortfall.not_cleaned(&error),
+    }
+    Ok(Answer { evaluations, shortfall: shortfall.into_error() })
+}
+
+/// The results that AWS Config holds for the rule; `None` if it cannot be asked by this name.
+async fn stored_results(aws: &Live, rule_name: Option<&str>) -> Result<Option<HashMap<String, StoredResult>>, Error> {
+    match rule_name {
+        Some(name) if name.chars().count() <= MAX_ASKABLE_RULE_NAME => {
+            aws.config.stored_results(name).await.map(Some)
+        }
+        _ => {
+            tracing::warn!(
+                ruleName = rule_name,
+                "the rule's name is missing or over {MAX_ASKABLE_RULE_NAME} characters, so AWS Config cannot be asked for \
+                 earlier results: results of deleted users stay until the rule is deleted"
+            );
+            Ok(None)
+        }
+    }
+}
+
+/// Judges every user of the account. `progress` is told how many of how many are done.
+///
+/// # Errors
+///
+/// - [`Error::Call`] if the users cannot be listed.
+pub async fn judge_account(
+    aws: &Live,
+    parameters: &Parameters,
+    now: DateTime<Utc>,
+    progress: impl Fn(usize, usize),
+) -> Result<JudgedAccount, Error> {
+    let report = Report::read(aws, now).await;
+    let listed = aws.iam.users().await?;
+    let total = listed.len();
+    let mut users: Vec<_> = listed.into_iter().map(|user| (user, None)).collect();
+    let mut live = Vec::new();
+    for (place, (user, outcome)) in users.iter_mut().enumerate() {
+        match report.as_ref().map_or((Screening::Live, None), |report| report.screen(user, parameters, now)) {
+            (Screening::Verdict(verdict), _) => *outcome = Some(Ok(verdict)),
+            (Screening::LoginProfile, row) => live.push((place, user.clone(), row)),
+            (Screening::Live, _) => live.push((place, user.clone(), None)),
+        }
+    }
+
+    let mut done = total - live.len();
+    progress(done, total);
+    let judged = live.into_iter().map(|(place, user, row)| async move {
+        (place, judge_listed(aws, &user, row, parameters, now).await)
+    });
+    let mut judged = stream::iter(judged).buffer_unordered(USERS_AT_ONCE);
+    // Without a deadline, one that no sweep lives to see.
+    let deadline = aws.deadline().unwrap_or_else(|| Instant::now() + std::time::Duration::from_secs(86_400));
+    while let Ok(Some((place, outcome))) = timeout_at(deadline, judged.next()).await {
+        users[place].1 = Some(outcome);
+        done += 1;
+        progress(done, total);
+    }
+    drop(judged);
+    Ok(JudgedAccount { users, report_generated: report.map(|report| report.generated) })
+}
+
+/// Judges a user from live reads. With a row, its password is read first: without one, the row decides.
+async fn judge_listed(
+    aws: &Live,
+    user: &ListedUser,
+    row: Option<Facts>,
+    parameters: &Parameters,
+    now: DateTime<Utc>,
+) -> Result<Verdict, Error> {
+    let mut facts = Facts {
+        user_id: Some(user.id.clone()),
+        arn: Some(user.arn.clone()),
+        created: Some(user.created),
+        ..Facts::unread(user.name.clone())
+    };
+    if let Some(row) = row {
+        aws.read(&mut facts, &[Need::LoginProfile]).await?;
+        if facts.login_profile == LoginProfile::Absent
+            && let Step::Verdict(verdict) = decide(&Facts { login_profile: LoginProfile::Absent, ..row }, parameters, now)
+        {
+            return Ok(verdict);
+        }
+    }
+    judge(facts, aws, parameters, now).await
+}
+
+/// A credential report, its rows by ARN.
+struct Report {
+    generated: DateTime<Utc>,
+    rows: HashMap<String, Facts>,
+}
+
+impl Report {
+    /// The report, or `None` with a warning: then every user is read live.
+    async fn read(aws: &Live, now: DateTime<Utc>) -> Option<Self> {
+        let mut rows = match aws.iam.credential_report().await {
+            Ok(rows) => rows,
+            Err(error) => {
+                tracing::warn!(errorType = error.code(), "no credential report, so every user is read: {}", error.chain());
+                return None;
+            }
+        };
+        let generated = rows.generated()?;
+        if now - generated > FRESH_REPORT {
+            tracing::warn!(%generated, "the credential report is over four hours old; who is newer than it is read live");
+        }
+        let mut by_arn = HashMap::new();
+        for row in &mut rows {
+            match row {
+                Ok(row) => {
+                    by_arn.insert(row.facts.arn.clone().unwrap_or_default(), row.facts);
+                }
+                // That user is read live.
+                Err(error) => tracing::warn!(line = error.line(), "a row of the credential report is not usable: {error}"),
+            }
+        }
+        Some(Self { generated, rows: by_arn })
+    }
+
+    fn screen(&self, user: &ListedUser, parameters: &Parameters, now: DateTime<Utc>) -> (Screening, Option<Facts>) {
+        // A row of another creation time is about an earlier user of the same name.
+        let row = self.rows.get(&user.arn).filter(|row| row.created == Some(user.created));
+        let Some(row) = row else { return (Screening::Live, None) };
+        let facts = Facts { user_id: Some(user.id.clone()), ..row.clone() };
+        (screen(&facts, self.generated, parameters, now), Some(facts))
+    }
+}
+
+/// What a sweep did not get done.
+#[derive(Default)]
+struct Shortfall {
+    total: usize,
+    unread: usize,
+    not_reached: usize,
+    not_cleaned: bool,
+    reasons: Vec<String>,
+}
+
+impl Shortfall {
+    fn unread(&mut self, error: &Error) {
+        self.unread += 1;
+        self.reason(error.chain());
+    }
+
+    fn not_cleaned(&mut self, error: &Error) {
+        self.not_cleaned = true;
+        self.reason(format!("results of users that are gone were not cleaned up: {}", error.chain()));
+    }
+
+    fn reason(&mut self, reason: String) {
+        if self.reasons.len() < REASONS_TOLD && !self.reasons.contains(&reason) {
+            self.reasons.push(reason);
+        }
+    }
+
+    fn into_error(self) -> Option<Error> {
+        let Self { total, unread, not_reached, not_cleaned, reasons } = self;
+        let judged = total - unread - not_reached;
+        (judged < total || not_cleaned).then_some(Error::SweepIncomplete { judged, total, unread, not_reached, reasons })
+    }
+}
