@@ -7,7 +7,7 @@ pub mod session;
 
 use std::time::Duration;
 
-use aws_config::retry::RetryConfig;
+use aws_config::meta::region::RegionProviderChain;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, SdkConfig};
 use aws_sdk_iam::error::{ConnectorError, ProvideErrorMetadata, SdkError};
@@ -21,8 +21,8 @@ use crate::rule::Need;
 use crate::rule::facts::Facts;
 use crate::rule::parameters::Parameters;
 use crate::sweep;
-use tokio::time::Instant;
 use pace::Failure;
+use tokio::time::Instant;
 
 /// Settings of every client: the default credential chain and region, whatever the standard environment variables say.
 pub async fn sdk_config() -> SdkConfig {
@@ -31,11 +31,9 @@ pub async fn sdk_config() -> SdkConfig {
     let timeouts = TimeoutConfig::builder()
         .operation_attempt_timeout(Duration::from_secs(5))
         .operation_timeout(Duration::from_secs(20));
-    aws_config::defaults(BehaviorVersion::latest())
-        .timeout_config(timeouts.build())
-        .retry_config(RetryConfig::standard().with_max_attempts(4))
-        .load()
-        .await
+    // IAM is global, so any region of the partition will do where none is set; AWS Lambda always sets one.
+    let region = RegionProviderChain::default_provider().or_else("us-east-1");
+    aws_config::defaults(BehaviorVersion::latest()).region(region).timeout_config(timeouts.build()).load().await
 }
 
 /// Facts read live, from IAM and AWS Config.
@@ -107,16 +105,21 @@ fn failure<E: ProvideErrorMetadata>(error: &SdkError<E>) -> Failure {
 }
 
 /// Describes a call that failed, for a person: the SDK's own text is only "service error".
-fn call_error<E, R>(operation: &'static str, resource: &str, error: &SdkError<E, R>) -> CallError
+fn call_error<E>(operation: &'static str, resource: &str, error: &SdkError<E>) -> CallError
 where
     E: std::error::Error + ProvideErrorMetadata + 'static,
-    R: std::fmt::Debug + 'static,
 {
     let code = error.code();
     let (kind, detail) = match (code, error.message()) {
         (Some(code), Some(message)) => (kind_of(code), format!("{code}: {message}")),
         (Some(code), None) => (kind_of(code), code.to_owned()),
-        (None, _) => (CallFailure::NoAnswer, causes(error)),
+        (None, _) => match error.raw_response().map(|response| response.status()) {
+            // A proxy or a load balancer may answer for the service, not in its words.
+            Some(status) if !status.is_success() => {
+                (CallFailure::Service, format!("HTTP status {}: {}", status.as_u16(), causes(error)))
+            }
+            _ => (CallFailure::NoAnswer, causes(error)),
+        },
     };
     CallError { operation, resource: resource.to_owned(), kind, detail: crate::text::excerpt(&detail, 512) }
 }

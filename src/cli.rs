@@ -12,11 +12,15 @@ use std::io::{self, BufRead, BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use chrono::{DateTime, Utc};
 use clap::{Args, Parser, Subcommand};
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::clock;
 use crate::credential_report::{self, ReportError, Rows};
-use chrono::{DateTime, Utc};
 
 /// Finds IAM users with a console password whose access keys were made while the user was being set up.
 #[derive(Parser)]
@@ -68,8 +72,10 @@ enum Outcome {
 
 /// Runs the tool with the arguments of the process. Exit status 0, 1 or 2, as the contract of each command has it.
 pub async fn run() -> ExitCode {
-    let outcome = match Cli::parse().command {
-        Command::Audit(audit) => audit.run(),
+    let cli = Cli::parse();
+    show_warnings();
+    let outcome = match cli.command {
+        Command::Audit(audit) => audit.run().await,
         Command::Replay(replay) => replay.run().await,
     };
     match outcome {
@@ -81,6 +87,14 @@ pub async fn run() -> ExitCode {
             ExitCode::from(2)
         }
     }
+}
+
+/// What the library logs, for a person: its own warnings, on standard error.
+fn show_warnings() {
+    let own = Targets::new().with_target(env!("CARGO_CRATE_NAME"), LevelFilter::WARN);
+    let lines =
+        tracing_subscriber::fmt::layer().with_writer(io::stderr).without_time().with_target(false).with_ansi(false);
+    tracing_subscriber::registry().with(own).with(lines).init();
 }
 
 /// One line on standard error; where that is closed, nobody is left to tell.

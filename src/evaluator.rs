@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::{Serialize, Serializer};
 
-use crate::aws::Live;
+use crate::aws::session::{MEMBER_ROLE_EXTERNAL_ID, MEMBER_ROLE_NAME, MemberRole, Sessions};
 use crate::error::Error;
 use crate::event::{self, ChangedUser, ConfigEvent, Event, IAM_USER, is_account_id, partition_and_account};
 use crate::lambda::Invocation;
@@ -13,6 +13,9 @@ use crate::rule::facts::Facts;
 use crate::rule::parameters::Parameters;
 use crate::rule::verdict::{ComplianceType, Verdict};
 use crate::rule::{Need, Step, decide};
+
+/// Environment variable with the accounts whose events are answered, 12 digits each, separated by commas.
+pub const ALLOWED_ACCOUNTS: &str = "ALLOWED_ACCOUNTS";
 
 /// An entry of `PutEvaluations`. Serializes as AWS Config spells it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -76,58 +79,92 @@ pub struct Answer {
     pub shortfall: Option<Error>,
 }
 
-/// Answers one invocation of the Lambda function: the evaluations of its event are put to AWS Config.
-///
-/// `allowed_accounts` is the value of the environment variable `ALLOWED_ACCOUNTS`.
-///
-/// # Errors
-///
-/// - any [`Error`]: what was judged by then is put, and AWS Lambda tries the event again.
-pub async fn handle(invocation: &Invocation, allowed_accounts: Option<&str>, aws: &Live) -> Result<(), Error> {
-    let request_id = &invocation.request_id;
-    let accounts = Accounts::served(allowed_accounts, &invocation.function_arn)?;
-    let Event::Config(event) = event::parse(&invocation.event)? else {
-        tracing::info!(requestId = request_id, "proactive evaluation: AWS Config has none for {IAM_USER}, nothing is put");
-        return Ok(());
-    };
-    let aws = aws.until(Some(invocation.reads_until));
-    let answer = evaluate(&event, &accounts, &aws, invocation.now).await?;
-    aws.config.put_evaluations(&event.result_token, &answer.evaluations).await?;
-    if let [evaluation] = answer.evaluations.as_slice() {
+/// The Lambda function: its settings and its clients, kept from one invocation to the next.
+#[derive(Debug)]
+pub struct Evaluator {
+    /// The value of the environment variable `ALLOWED_ACCOUNTS`.
+    pub allowed_accounts: Option<String>,
+    /// The value of the environment variable `MEMBER_ROLE_NAME`.
+    pub member_role_name: Option<String>,
+    /// The value of the environment variable `MEMBER_ROLE_EXTERNAL_ID`.
+    pub member_role_external_id: Option<String>,
+    /// Clients for the accounts served.
+    pub sessions: Sessions,
+}
+
+impl Evaluator {
+    /// The function as its environment variables set it up.
+    #[must_use]
+    pub fn from_environment(sessions: Sessions) -> Self {
+        let variable = |name| std::env::var(name).ok();
+        Self {
+            allowed_accounts: variable(ALLOWED_ACCOUNTS),
+            member_role_name: variable(MEMBER_ROLE_NAME),
+            member_role_external_id: variable(MEMBER_ROLE_EXTERNAL_ID),
+            sessions,
+        }
+    }
+
+    /// Answers one invocation: the evaluations of its event are put to AWS Config.
+    ///
+    /// # Errors
+    ///
+    /// - any [`Error`]: what was judged by then is put, and AWS Lambda tries the event again.
+    pub async fn handle(&self, invocation: &Invocation) -> Result<(), Error> {
+        let request_id = &invocation.request_id;
+        let external_id = self.member_role_external_id.as_deref();
+        let member_role = MemberRole::from_settings(self.member_role_name.as_deref(), external_id)?;
+        let accounts =
+            Accounts::served(self.allowed_accounts.as_deref(), member_role.is_some(), &invocation.function_arn)?;
+        let Event::Config(event) = event::parse(&invocation.event)? else {
+            tracing::info!(
+                requestId = request_id,
+                "proactive evaluation: AWS Config has none for {IAM_USER}, nothing is put"
+            );
+            return Ok(());
+        };
+        accounts.accept(&event.account_id)?;
+        let aws = match &member_role {
+            None => self.sessions.own().clone(),
+            Some(role) => self.sessions.member(role, &event.partition, &event.account_id, invocation.now).await?,
+        };
+        let aws = aws.until(Some(invocation.reads_until));
+        let answer = evaluate(&event, &aws, invocation.now).await?;
+        aws.config.put_evaluations(&event.result_token, &answer.evaluations).await?;
+        log(request_id, &event.account_id, &answer.evaluations);
+        answer.shortfall.map_or(Ok(()), Err)
+    }
+}
+
+/// One line for what was put: a user's verdict, or a sweep's counts.
+fn log(request_id: &str, account_id: &str, evaluations: &[Evaluation]) {
+    if let [evaluation] = evaluations {
         tracing::info!(
             requestId = request_id,
-            accountId = event.account_id,
+            accountId = account_id,
             resourceId = evaluation.resource_id,
             complianceType = evaluation.compliance_type.as_str(),
             annotation = evaluation.annotation,
             "evaluation put"
         );
     } else {
-        let non_compliant = answer.evaluations.iter().filter(|it| it.compliance_type == ComplianceType::NonCompliant);
+        let non_compliant = evaluations.iter().filter(|it| it.compliance_type == ComplianceType::NonCompliant).count();
         tracing::info!(
             requestId = request_id,
-            accountId = event.account_id,
-            evaluations = answer.evaluations.len(),
-            nonCompliant = non_compliant.count(),
+            accountId = account_id,
+            evaluations = evaluations.len(),
+            nonCompliant = non_compliant,
             "evaluations put"
         );
     }
-    answer.shortfall.map_or(Ok(()), Err)
 }
 
 /// Answers an event with evaluations.
 ///
 /// # Errors
 ///
-/// - [`Error::AccountRefused`] if the event's account is not one of `accounts`; nothing was read;
-/// - any other [`Error`] of a fact that could not be read: there is never a verdict from missing facts.
-pub async fn evaluate(
-    event: &ConfigEvent,
-    accounts: &Accounts,
-    source: &impl FactSource,
-    now: DateTime<Utc>,
-) -> Result<Answer, Error> {
-    accounts.accept(&event.account_id)?;
+/// - any [`Error`] of a fact that could not be read: there is never a verdict from missing facts.
+pub async fn evaluate(event: &ConfigEvent, source: &impl FactSource, now: DateTime<Utc>) -> Result<Answer, Error> {
     let parameters = event.parameters.clone().resolve();
     let evaluation = match &event.invocation {
         event::Invocation::NotApplicable { resource_type, resource_id, ordering, reason } => Evaluation {
@@ -213,19 +250,22 @@ pub enum Accounts {
     Listed(BTreeSet<String>),
     /// The account in the function's own ARN.
     Own(String),
-    /// Whichever: the caller answers for the event (the command-line tool).
-    Every,
+    /// Every account that lets the function assume its role (`MEMBER_ROLE_NAME`).
+    Members,
 }
 
 impl Accounts {
-    /// The accounts that a function serves: those of `allowed` (`ALLOWED_ACCOUNTS`: account ids, separated by commas), or,
-    /// where that is unset or blank, the account in the function's ARN.
+    /// The accounts that a function serves: those of `allowed` (`ALLOWED_ACCOUNTS`: account ids, separated by commas). Where
+    /// that is unset or blank: with a member role every account that has it, else the account in the function's ARN.
     ///
     /// # Errors
     ///
     /// - [`Error::Environment`] if an entry is not an account id of 12 digits.
-    pub fn served(allowed: Option<&str>, function_arn: &str) -> Result<Self, Error> {
+    pub fn served(allowed: Option<&str>, has_member_role: bool, function_arn: &str) -> Result<Self, Error> {
         let Some(allowed) = allowed.filter(|allowed| !allowed.trim().is_empty()) else {
+            if has_member_role {
+                return Ok(Self::Members);
+            }
             let own = partition_and_account(function_arn).map_or("unknown", |(_, account)| account);
             return Ok(Self::Own(own.to_owned()));
         };
@@ -236,14 +276,14 @@ impl Accounts {
             }
             let problem =
                 format!("`{}` is not an account id; 12 digits each, separated by commas", crate::text::excerpt(id, 64));
-            Err(Error::Environment { name: "ALLOWED_ACCOUNTS", problem })
+            Err(Error::Environment { name: ALLOWED_ACCOUNTS, problem })
         });
         ids.collect::<Result<_, _>>().map(Self::Listed)
     }
 
     fn accept(&self, account_id: &str) -> Result<(), Error> {
         let accepted = match self {
-            Self::Every => return Ok(()),
+            Self::Members => return Ok(()),
             Self::Listed(ids) if ids.contains(account_id) => return Ok(()),
             Self::Own(own) if own == account_id => return Ok(()),
             Self::Listed(_) => "in ALLOWED_ACCOUNTS".to_owned(),

@@ -44,6 +44,7 @@
 //! ```
 
 pub mod aws;
+#[cfg(feature = "cli")]
 pub mod cli;
 pub mod clock;
 pub mod credential_report;
@@ -51,6 +52,7 @@ pub mod error;
 pub mod evaluator;
 pub mod event;
 pub mod lambda;
+#[cfg(feature = "cli")]
 pub mod report;
 pub mod rule;
 pub mod sweep;

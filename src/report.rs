@@ -3,7 +3,7 @@
 pub mod json;
 pub mod table;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, SecondsFormat, Utc};
 
 use crate::rule::facts::Facts;
 use crate::rule::parameters::Parameters;
@@ -26,13 +26,21 @@ pub struct AuditReport {
     pub errors: Vec<String>,
 }
 
-/// The credential report that was judged.
+/// Where the facts come from.
 #[derive(Debug, Clone)]
-pub struct Source {
-    /// The file.
-    pub name: String,
-    /// When IAM generated the report, where its form tells.
-    pub generated: Option<DateTime<Utc>>,
+pub enum Source {
+    /// A credential report alone.
+    CredentialReport {
+        /// The file.
+        file: String,
+        /// When IAM generated the report, where its form tells.
+        generated: Option<DateTime<Utc>>,
+    },
+    /// Live reads of IAM.
+    Live {
+        /// When the credential report was generated that told who to read; `None` if every user was read.
+        report_generated: Option<DateTime<Utc>>,
+    },
 }
 
 /// A user with the verdict on it.
@@ -91,3 +99,7 @@ impl AuditReport {
 
 /// Why exceptions do not show in an audit of a credential report.
 const NO_EXCEPTIONS: &str = "a credential report has no tags: exceptions cannot be seen";
+
+fn iso(time: DateTime<Utc>) -> String {
+    time.to_rfc3339_opts(SecondsFormat::Secs, true)
+}

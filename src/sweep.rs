@@ -73,7 +73,8 @@ pub async fn sweep(
     match stored {
         Ok(Some(stored)) => {
             if parameters.sweep_reports == SweepReports::Changes {
-                evaluations.retain(|evaluation| stored.get(&evaluation.resource_id).is_none_or(|old| !old.says(evaluation)));
+                evaluations
+                    .retain(|evaluation| stored.get(&evaluation.resource_id).is_none_or(|old| !old.says(evaluation)));
             }
             let gone = Verdict::NotApplicable(NotApplicable::Gone);
             let vanished = stored.keys().filter(|id| !existing.contains(id.as_str()));
@@ -88,9 +89,7 @@ pub async fn sweep(
 /// The results that AWS Config holds for the rule; `None` if it cannot be asked by this name.
 async fn stored_results(aws: &Live, rule_name: Option<&str>) -> Result<Option<HashMap<String, StoredResult>>, Error> {
     match rule_name {
-        Some(name) if name.chars().count() <= MAX_ASKABLE_RULE_NAME => {
-            aws.config.stored_results(name).await.map(Some)
-        }
+        Some(name) if name.chars().count() <= MAX_ASKABLE_RULE_NAME => aws.config.stored_results(name).await.map(Some),
         _ => {
             tracing::warn!(
                 ruleName = rule_name,
@@ -128,9 +127,9 @@ pub async fn judge_account(
 
     let mut done = total - live.len();
     progress(done, total);
-    let judged = live.into_iter().map(|(place, user, row)| async move {
-        (place, judge_listed(aws, &user, row, parameters, now).await)
-    });
+    let judged = live
+        .into_iter()
+        .map(|(place, user, row)| async move { (place, judge_listed(aws, &user, row, parameters, now).await) });
     let mut judged = stream::iter(judged).buffer_unordered(USERS_AT_ONCE);
     // Without a deadline, one that no sweep lives to see.
     let deadline = aws.deadline().unwrap_or_else(|| Instant::now() + std::time::Duration::from_secs(86_400));
@@ -160,7 +159,8 @@ async fn judge_listed(
     if let Some(row) = row {
         aws.read(&mut facts, &[Need::LoginProfile]).await?;
         if facts.login_profile == LoginProfile::Absent
-            && let Step::Verdict(verdict) = decide(&Facts { login_profile: LoginProfile::Absent, ..row }, parameters, now)
+            && let Step::Verdict(verdict) =
+                decide(&Facts { login_profile: LoginProfile::Absent, ..row }, parameters, now)
         {
             return Ok(verdict);
         }
@@ -180,7 +180,11 @@ impl Report {
         let mut rows = match aws.iam.credential_report().await {
             Ok(rows) => rows,
             Err(error) => {
-                tracing::warn!(errorType = error.code(), "no credential report, so every user is read: {}", error.chain());
+                tracing::warn!(
+                    errorType = error.code(),
+                    "no credential report, so every user is read: {}",
+                    error.chain()
+                );
                 return None;
             }
         };
@@ -195,7 +199,9 @@ impl Report {
                     by_arn.insert(row.facts.arn.clone().unwrap_or_default(), row.facts);
                 }
                 // That user is read live.
-                Err(error) => tracing::warn!(line = error.line(), "a row of the credential report is not usable: {error}"),
+                Err(error) => {
+                    tracing::warn!(line = error.line(), "a row of the credential report is not usable: {error}")
+                }
             }
         }
         Some(Self { generated, rows: by_arn })
@@ -240,6 +246,12 @@ impl Shortfall {
     fn into_error(self) -> Option<Error> {
         let Self { total, unread, not_reached, not_cleaned, reasons } = self;
         let judged = total - unread - not_reached;
-        (judged < total || not_cleaned).then_some(Error::SweepIncomplete { judged, total, unread, not_reached, reasons })
+        (judged < total || not_cleaned).then_some(Error::SweepIncomplete {
+            judged,
+            total,
+            unread,
+            not_reached,
+            reasons,
+        })
     }
 }

@@ -32,3 +32,26 @@ pub fn excerpt(text: &str, max: usize) -> String {
 pub fn count(number: usize, noun: &str) -> String {
     if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
 }
+
+/// Shows every access key id in `text` as `…` and its last four characters, whoever wrote it there.
+#[must_use]
+pub fn mask_key_ids(text: &str) -> String {
+    // `AKIA` (long-term) or `ASIA` (temporary) and 16 more characters (IAM User Guide, "IAM identifiers").
+    const PREFIXES: [&str; 2] = ["AKIA", "ASIA"];
+    let mut masked = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(start) = PREFIXES.iter().filter_map(|prefix| rest.find(prefix)).min() {
+        let (before, from) = rest.split_at(start);
+        masked.push_str(before);
+        let length = from.bytes().take_while(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit()).count();
+        let shown = if length > 8 {
+            masked.push('…');
+            &from[length - 4..length]
+        } else {
+            &from[..length]
+        };
+        masked.push_str(shown);
+        rest = &from[length..];
+    }
+    masked + rest
+}

@@ -311,7 +311,7 @@ mod refuses {
             "FILE:3:20: `invokingEvent.messageType`: unsupported message type `Surprise`: the rule takes \
              ConfigurationItemChangeNotification, OversizedConfigurationItemChangeNotification and ScheduledNotification");
         an_unknown_parameter => ("unknown_parameter", REPLAY, created("\"ruleParameters\": \"{}\"", "\"ruleParameters\": \"{\\\"window\\\":\\\"1\\\"}\""),
-            "FILE:4:21: `ruleParameters`: unknown rule parameter `window`: the rule has `profile`, `setupWindowSeconds`, \
+            "FILE:4:21: `ruleParameters`: unknown rule parameter `window` (value \"1\"): the rule has `profile`, `setupWindowSeconds`, \
              `consolePassword`, `keyStatus`, `keyUsage`, `exceptionTagPrefix`, `maxExceptionDays`, `sweepReports`");
         a_user_that_the_report_does_not_have => ("unknown_user", REPLAY, created("alice", "zoe"),
             "FILE: user `zoe` cannot be judged: the credential report has no such user; it may be up to four hours old");
@@ -327,9 +327,7 @@ mod refuses {
     fn a_schedule_offline() {
         let output = run(&["replay", "examples/events/scheduled.json", "--credential-report", REPORT]);
         assert_eq!(status(&output), 2);
-        assert!(
-            stderr(&output).ends_with("run `setup-keys audit --credential-report FILE`\n")
-        );
+        assert!(stderr(&output).ends_with("run `setup-keys audit --credential-report FILE`\n"));
     }
 
     #[track_caller]

@@ -465,8 +465,8 @@ mod rule_parameters {
 
     cases! { refuses:
         an_array => (json!([]), "rule parameters must be a JSON object of strings, got an array");
-        an_unknown_name => (json!({"windowSeconds": "60"}), &format!("unknown rule parameter `windowSeconds`: the rule has {ALL_NAMES}"));
-        a_name_in_another_case => (json!({"Profile": "cis"}), &format!("unknown rule parameter `Profile`: the rule has {ALL_NAMES}"));
+        an_unknown_name => (json!({"windowSeconds": "60"}), &format!("unknown rule parameter `windowSeconds` (value \"60\"): the rule has {ALL_NAMES}"));
+        a_name_in_another_case => (json!({"Profile": "cis"}), &format!("unknown rule parameter `Profile` (value \"cis\"): the rule has {ALL_NAMES}"));
         an_unknown_profile => (json!({"profile": "nist"}),
             "rule parameter `profile` must be one of `cis`, `check-point`, `trend-micro`, `kertos`, `panther`, `cyscale`, got `nist`");
         an_empty_profile => (json!({"profile": ""}),
@@ -490,10 +490,10 @@ mod rule_parameters {
         a_prefix_of_101_characters => (json!({"exceptionTagPrefix": "é".repeat(101)}), &format!("{PREFIX}`{}…`", "é".repeat(63)));
         a_reserved_prefix => (json!({"exceptionTagPrefix": "AWS:x"}), &format!("{PREFIX}`AWS:x`"));
         a_prefix_that_no_tag_can_have => (json!({"exceptionTagPrefix": "a#b"}), &format!("{PREFIX}`a#b`"));
-        a_number_where_a_word_is_meant => (json!({"keyStatus": 1}), "rule parameter `keyStatus` must be a string, got a number");
-        a_boolean => (json!({"setupWindowSeconds": true}), "rule parameter `setupWindowSeconds` must be a string or a whole number, got a boolean");
-        a_null_value => (json!({"profile": null}), "rule parameter `profile` must be a string, got null");
-        an_object => (json!({"profile": {}}), "rule parameter `profile` must be a string, got an object");
+        a_number_where_a_word_is_meant => (json!({"keyStatus": 1}), "rule parameter `keyStatus` must be one of `active`, `any`, got `1`, a number");
+        a_boolean => (json!({"setupWindowSeconds": true}), &format!("{WINDOW}`true`, a boolean"));
+        a_null_value => (json!({"profile": null}), "rule parameter `profile` must be one of `cis`, `check-point`, `trend-micro`, `kertos`, `panther`, `cyscale`, got `null`, null");
+        an_object => (json!({"profile": {}}), "rule parameter `profile` must be one of `cis`, `check-point`, `trend-micro`, `kertos`, `panther`, `cyscale`, got `{}`, an object");
         hostile_text_in_a_message => (json!({"profile": "\u{1b}[2J"}),
             "rule parameter `profile` must be one of `cis`, `check-point`, `trend-micro`, `kertos`, `panther`, `cyscale`, got `\u{fffd}[2J`");
     }

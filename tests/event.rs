@@ -320,7 +320,7 @@ mod refuses {
                 "`ruleParameters`: rule parameter `setupWindowSeconds` must be a whole number from 0 to 86400, or `any`, got `86401`");
         bad_parameters_also_for_a_deleted_user
             => (with(changed(json!({"configurationItemStatus": "ResourceDeleted"})), json!({"ruleParameters": "{\"x\":\"1\"}"})),
-                "`ruleParameters`: unknown rule parameter `x`: the rule has `profile`, `setupWindowSeconds`, `consolePassword`, \
+                "`ruleParameters`: unknown rule parameter `x` (value \"1\"): the rule has `profile`, `setupWindowSeconds`, `consolePassword`, \
                  `keyStatus`, `keyUsage`, `exceptionTagPrefix`, `maxExceptionDays`, `sweepReports`");
     }
 

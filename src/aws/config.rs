@@ -123,10 +123,13 @@ impl Config {
                 .limit(MAX_RESULTS)
                 .set_next_token(next_token);
             let page = request.send().await;
-            let page = page.map_err(|error| call_error("config:GetComplianceDetailsByConfigRule", rule_name, &error))?;
+            let page =
+                page.map_err(|error| call_error("config:GetComplianceDetailsByConfigRule", rule_name, &error))?;
             for result in page.evaluation_results.unwrap_or_default() {
                 let qualifier = result.evaluation_result_identifier.and_then(|it| it.evaluation_result_qualifier);
-                let Some(qualifier) = qualifier.filter(|it| it.resource_type.as_deref() == Some(IAM_USER)) else { continue };
+                let Some(qualifier) = qualifier.filter(|it| it.resource_type.as_deref() == Some(IAM_USER)) else {
+                    continue;
+                };
                 let Some(id) = qualifier.resource_id else { continue };
                 let compliance_type = result.compliance_type.map(|it| it.as_str().to_owned()).unwrap_or_default();
                 results.insert(id, StoredResult { compliance_type, annotation: result.annotation.unwrap_or_default() });

@@ -120,7 +120,8 @@ impl Iam {
         let mut marker = None;
         loop {
             // Without a user name the call would list the caller's own keys, or those of the root user.
-            let request = async || self.client.list_access_keys().user_name(user).set_marker(marker.clone()).send().await;
+            let request =
+                async || self.client.list_access_keys().user_name(user).set_marker(marker.clone()).send().await;
             let page = match self.call(request).await {
                 Ok(page) => page,
                 Err(error) if is_no_such_entity(&error) => return Ok(None),
@@ -188,7 +189,8 @@ impl Iam {
         let mut users = Vec::new();
         let mut marker = None;
         loop {
-            let request = async || self.client.list_users().max_items(MAX_USERS).set_marker(marker.clone()).send().await;
+            let request =
+                async || self.client.list_users().max_items(MAX_USERS).set_marker(marker.clone()).send().await;
             let page = self.call(request).await.map_err(|error| call_error(OPERATION, "", &error))?;
             for user in page.users {
                 users.push(listed(OPERATION, user)?);
@@ -239,7 +241,8 @@ impl Iam {
                 Err(error) => return Err(call_error(GET, "", &error).into()),
             };
             let content = report.content.ok_or_else(|| incomplete(GET, "", "Content"))?;
-            let generated = report.generated_time.as_ref().and_then(time).ok_or_else(|| incomplete(GET, "", "GeneratedTime"))?;
+            let generated =
+                report.generated_time.as_ref().and_then(time).ok_or_else(|| incomplete(GET, "", "GeneratedTime"))?;
             return credential_report::from_content(content.into_inner(), generated)
                 .map_err(|error| unusable(GET, "", error.to_string()).into());
         }

@@ -1,10 +1,10 @@
 //! The AWS Lambda function that answers the events of the AWS Config rule.
 
-use std::env;
 use std::process::ExitCode;
 
-use setup_keys::aws::{self, Live};
-use setup_keys::{evaluator, lambda};
+use setup_keys::aws::{self, session::Sessions};
+use setup_keys::evaluator::Evaluator;
+use setup_keys::lambda;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
@@ -13,7 +13,6 @@ async fn main() -> ExitCode {
         return status;
     }
     lambda::start_log();
-    let allowed_accounts = env::var("ALLOWED_ACCOUNTS").ok();
-    let aws = Live::new(&aws::sdk_config().await);
-    lambda::run(async |invocation| evaluator::handle(invocation, allowed_accounts.as_deref(), &aws).await).await
+    let evaluator = Evaluator::from_environment(Sessions::new(aws::sdk_config().await));
+    lambda::run(async |invocation| evaluator.handle(invocation).await).await
 }

@@ -1,23 +1,36 @@
 //! `setup-keys audit`: judges a whole account.
 
+use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 
+use chrono::{DateTime, Utc};
 use clap::{Args, ValueEnum};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::parameters::RuleOptions;
 use super::{Failure, Input, Now, Outcome, complain, write_to};
+use crate::aws::{self, Live};
 use crate::credential_report::ReportError;
-use crate::report::{self, AuditReport, JudgedUser};
+use crate::report::{self, AuditReport, JudgedUser, Source};
+use crate::rule::facts::Facts;
+use crate::rule::parameters::Parameters;
+use crate::rule::verdict::Verdict;
+use crate::sweep::judge_account;
+use crate::text::printable;
 
 /// Judge every user of an account
 ///
+/// Without --credential-report the users are read live, with the credentials and the region that the AWS CLI would use
+/// (AWS_PROFILE, SSO, environment, web identity, instance role). Nothing is changed, and nothing is put to AWS Config.
+///
 /// Exit status: 0 if all users are compliant, 1 if some user is NON_COMPLIANT, 2 if some user could not be judged.
 #[derive(Args)]
+#[command(verbatim_doc_comment)]
 pub(super) struct Audit {
-    /// Judge the users of this credential report: the CSV, the JSON that `aws iam get-credential-report` prints, or the
-    /// bare base64 text of its Content; `-` for standard input. A report has no tags, so no exceptions are seen
-    #[arg(long, value_name = "FILE", required = true)]
-    credential_report: Input,
+    /// Judge the users of this credential report, offline: the CSV, the JSON that `aws iam get-credential-report` prints,
+    /// or the bare base64 text of its Content; `-` for standard input. A report has no tags, so no exceptions are seen
+    #[arg(long, value_name = "FILE")]
+    credential_report: Option<Input>,
 
     /// How to print the result
     #[arg(long, value_enum, default_value_t = Format::Table)]
@@ -43,32 +56,16 @@ enum Format {
 }
 
 impl Audit {
-    pub(super) fn run(self) -> Result<Outcome, Failure> {
+    pub(super) async fn run(self) -> Result<Outcome, Failure> {
         let parameters = self.parameters.0.resolve();
         let now = self.now.get();
-        let source = self.credential_report;
-        let mut rows = source.open_report()?;
-        let mut users = Vec::new();
-        let mut errors = Vec::new();
-        for row in &mut rows {
-            match row.and_then(|row| Ok((row.judge(&parameters, now)?, row))) {
-                Ok((verdict, row)) => users.push(JudgedUser::new(row.facts, verdict, &parameters)),
-                Err(error @ ReportError::Unreadable(_)) => return Err(Failure(source.locate(&error))),
-                Err(error) => errors.push(source.locate(&error)),
-            }
-        }
-
-        for error in &errors {
+        let report = match self.credential_report {
+            Some(file) => audit_report(&file, parameters, now)?,
+            None => audit_live(parameters, now).await?,
+        };
+        for error in &report.errors {
             complain(error);
         }
-        let report = AuditReport {
-            account: rows.account().map(str::to_owned),
-            generated: now,
-            source: report::Source { name: source.to_string(), generated: rows.generated() },
-            parameters,
-            users,
-            errors,
-        };
         write_to(self.output.as_deref(), |output| match self.format {
             Format::Table => report::table::write(&report, report::table::terminal_width(), output),
             Format::Json => report::json::write(&report, output),
@@ -80,5 +77,77 @@ impl Audit {
         } else {
             Outcome::Clean
         })
+    }
+}
+
+/// Judges the users of a credential report.
+fn audit_report(file: &Input, parameters: Parameters, now: DateTime<Utc>) -> Result<AuditReport, Failure> {
+    let mut rows = file.open_report()?;
+    let mut users = Vec::new();
+    let mut errors = Vec::new();
+    for row in &mut rows {
+        match row.and_then(|row| Ok((row.judge(&parameters, now)?, row))) {
+            Ok((verdict, row)) => users.push(JudgedUser::new(row.facts, verdict, &parameters)),
+            Err(error @ ReportError::Unreadable(_)) => return Err(Failure(file.locate(&error))),
+            Err(error) => errors.push(file.locate(&error)),
+        }
+    }
+    let source = Source::CredentialReport { file: file.to_string(), generated: rows.generated() };
+    Ok(AuditReport { account: rows.account().map(str::to_owned), generated: now, source, parameters, users, errors })
+}
+
+/// Judges the users of the account of the credentials in use.
+async fn audit_live(parameters: Parameters, now: DateTime<Utc>) -> Result<AuditReport, Failure> {
+    let settings = aws::sdk_config().await;
+    let account = aws::session::caller_account(&settings).await?;
+    let progress = Progress::start();
+    let judged = judge_account(&Live::new(&settings), &parameters, now, |done, total| progress.show(done, total)).await;
+    progress.end();
+    let judged = judged.map_err(|error| error.chain())?;
+
+    let mut users = Vec::new();
+    let mut errors = Vec::new();
+    for (user, outcome) in judged.users {
+        match outcome {
+            // Deleted since the list was read: no user of the account.
+            Some(Ok(Verdict::NotApplicable(_))) => {}
+            Some(Ok(verdict)) => {
+                let facts = Facts { user_id: Some(user.id), arn: Some(user.arn), ..Facts::unread(user.name) };
+                users.push(JudgedUser::new(facts, verdict, &parameters));
+            }
+            Some(Err(error)) => errors.push(format!("user `{}`: {}", printable(&user.name), error.chain())),
+            None => errors.push(format!("user `{}` was not read in time", printable(&user.name))),
+        }
+    }
+    let source = Source::Live { report_generated: judged.report_generated };
+    Ok(AuditReport { account: Some(account), generated: now, source, parameters, users, errors })
+}
+
+/// A progress bar on standard error, if that is a terminal.
+struct Progress(ProgressBar);
+
+impl Progress {
+    fn start() -> Self {
+        let target =
+            if io::stderr().is_terminal() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+        let bar =
+            ProgressBar::with_draw_target(None, target).with_message("Reading the credential report and the users");
+        bar.set_style(ProgressStyle::default_spinner());
+        bar.enable_steady_tick(std::time::Duration::from_millis(100));
+        Self(bar)
+    }
+
+    fn show(&self, done: usize, total: usize) {
+        if self.0.length().is_none() {
+            let style = ProgressStyle::with_template("{msg} {bar:30} {pos}/{len} users, {eta} left");
+            self.0.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+            self.0.set_message("Judging");
+            self.0.set_length(total as u64);
+        }
+        self.0.set_position(done as u64);
+    }
+
+    fn end(&self) {
+        self.0.finish_and_clear();
     }
 }

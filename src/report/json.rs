@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
-use chrono::{DateTime, NaiveDate, SecondsFormat, Utc};
+use chrono::NaiveDate;
 use serde::Serialize;
 
-use super::{AuditReport, JudgedUser, NO_EXCEPTIONS};
+use super::{AuditReport, JudgedUser, NO_EXCEPTIONS, Source, iso};
 use crate::RULE_NAME;
 use crate::rule::facts::KeyName;
 use crate::rule::verdict::ComplianceType;
@@ -18,7 +18,7 @@ struct Audit<'a> {
     parameters: BTreeMap<&'static str, String>,
     account: Option<&'a str>,
     generated_at: String,
-    source: Source<'a>,
+    source: Origin<'a>,
     summary: Summary,
     users: Vec<Row<'a>>,
     errors: &'a [String],
@@ -26,10 +26,11 @@ struct Audit<'a> {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Source<'a> {
-    credential_report: &'a str,
+struct Origin<'a> {
+    kind: &'static str,
+    file: Option<&'a str>,
     report_generated_at: Option<String>,
-    note: &'static str,
+    note: Option<&'static str>,
 }
 
 #[derive(Serialize)]
@@ -82,12 +83,8 @@ pub fn write(report: &AuditReport, mut output: &mut dyn Write) -> io::Result<()>
         rule: RULE_NAME,
         parameters: report.parameters.to_pairs().into_iter().map(|(name, value)| (name.as_str(), value)).collect(),
         account: report.account.as_deref(),
-        generated_at: time(report.generated),
-        source: Source {
-            credential_report: &report.source.name,
-            report_generated_at: report.source.generated.map(time),
-            note: NO_EXCEPTIONS,
-        },
+        generated_at: iso(report.generated),
+        source: origin(&report.source),
         summary: Summary {
             compliant: summary.compliant,
             non_compliant: summary.non_compliant,
@@ -101,6 +98,20 @@ pub fn write(report: &AuditReport, mut output: &mut dyn Write) -> io::Result<()>
     writeln!(output)
 }
 
+fn origin(source: &Source) -> Origin<'_> {
+    match source {
+        Source::CredentialReport { file, generated } => Origin {
+            kind: "credential-report",
+            file: Some(file),
+            report_generated_at: generated.map(iso),
+            note: Some(NO_EXCEPTIONS),
+        },
+        Source::Live { report_generated } => {
+            Origin { kind: "live", file: None, report_generated_at: report_generated.map(iso), note: None }
+        }
+    }
+}
+
 fn row(user: &JudgedUser) -> Row<'_> {
     let setup_keys = user.verdict.setup_keys().iter().map(|key| {
         let (access_key_id, slot) = match &key.name {
@@ -112,7 +123,7 @@ fn row(user: &JudgedUser) -> Row<'_> {
             slot,
             created_seconds_after_user: key.seconds_after_user,
             status: key.status.as_str(),
-            last_used: key.last_used.map(time),
+            last_used: key.last_used.map(iso),
         }
     });
     Row {
@@ -128,8 +139,4 @@ fn row(user: &JudgedUser) -> Row<'_> {
             reason: exception.reason.as_deref(),
         }),
     }
-}
-
-fn time(time: DateTime<Utc>) -> String {
-    time.to_rfc3339_opts(SecondsFormat::Secs, true)
 }

@@ -2,10 +2,9 @@
 
 use std::io::{self, IsTerminal, Write};
 
-use chrono::SecondsFormat;
 use comfy_table::{ContentArrangement, Table, presets};
 
-use super::{AuditReport, JudgedUser, NO_EXCEPTIONS, Summary};
+use super::{AuditReport, JudgedUser, NO_EXCEPTIONS, Source, Summary, iso};
 use crate::rule::verdict::{Cleared, Verdict};
 use crate::text::{count, printable};
 
@@ -53,13 +52,22 @@ pub fn write(report: &AuditReport, width: Option<u16>, output: &mut dyn Write) -
     let total = count(total, "user");
     writeln!(output, "Account {account}: {total}, {non_compliant} NON_COMPLIANT, {compliant} COMPLIANT{by_exception}")?;
     if !report.errors.is_empty() {
-        writeln!(output, "Not judged: {} (see the errors)", count(report.errors.len(), "row"))?;
+        writeln!(output, "Not judged: {} (see the errors)", count(report.errors.len(), "user"))?;
     }
-    let generated = report.source.generated.map_or_else(
-        || "may be up to four hours older than its download".to_owned(),
-        |generated| format!("generated {}", generated.to_rfc3339_opts(SecondsFormat::Secs, true)),
-    );
-    writeln!(output, "Source: credential report {}, {generated}; {NO_EXCEPTIONS}", printable(&report.source.name))?;
+    match &report.source {
+        Source::CredentialReport { file, generated: None } => {
+            let file = printable(file);
+            writeln!(
+                output,
+                "Source: credential report {file}, up to four hours older than its download; {NO_EXCEPTIONS}"
+            )?;
+        }
+        Source::CredentialReport { file, generated: Some(generated) } => {
+            let (file, generated) = (printable(file), iso(*generated));
+            writeln!(output, "Source: credential report {file}, generated {generated}; {NO_EXCEPTIONS}")?;
+        }
+        Source::Live { .. } => writeln!(output, "Source: IAM, read {}", iso(report.generated))?,
+    }
     if non_compliant > 0 {
         writeln!(
             output,

@@ -153,7 +153,7 @@ impl Verdict {
             }
             Self::NotApplicable(reason) => reason.annotation().to_owned(),
         };
-        text::excerpt(&whole, MAX_ANNOTATION_CHARS)
+        text::excerpt(&text::mask_key_ids(&whole), MAX_ANNOTATION_CHARS)
     }
 }
 
