@@ -10,6 +10,7 @@ use std::time::Duration;
 use aws_config::meta::region::RegionProviderChain;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, SdkConfig};
+use aws_sdk_iam::config::http::HttpResponse;
 use aws_sdk_iam::error::{ConnectorError, ProvideErrorMetadata, SdkError};
 use aws_sdk_iam::primitives;
 use chrono::{DateTime, Utc};
@@ -113,7 +114,7 @@ where
     let (kind, detail) = match (code, error.message()) {
         (Some(code), Some(message)) => (kind_of(code), format!("{code}: {message}")),
         (Some(code), None) => (kind_of(code), code.to_owned()),
-        (None, _) => match error.raw_response().map(|response| response.status()) {
+        (None, _) => match error.raw_response().map(HttpResponse::status) {
             // A proxy or a load balancer may answer for the service, not in its words.
             Some(status) if !status.is_success() => {
                 (CallFailure::Service, format!("HTTP status {}: {}", status.as_u16(), causes(error)))

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::{Serialize, Serializer};
 
+use crate::aws::Live;
 use crate::aws::session::{MEMBER_ROLE_EXTERNAL_ID, MEMBER_ROLE_NAME, MemberRole, Sessions};
 use crate::error::Error;
 use crate::event::{self, ChangedUser, ConfigEvent, Event, IAM_USER, is_account_id, partition_and_account};
@@ -124,16 +125,23 @@ impl Evaluator {
             return Ok(());
         };
         accounts.accept(&event.account_id)?;
-        let aws = match &member_role {
-            None => self.sessions.own().clone(),
-            Some(role) => self.sessions.member(role, &event.partition, &event.account_id, invocation.now).await?,
-        };
-        let aws = aws.until(Some(invocation.reads_until));
-        let answer = evaluate(&event, &aws, invocation.now).await?;
-        aws.config.put_evaluations(&event.result_token, &answer.evaluations).await?;
-        log(request_id, &event.account_id, &answer.evaluations);
-        answer.shortfall.map_or(Ok(()), Err)
+        let Some(role) = member_role else { return answer(&event, self.sessions.own(), invocation).await };
+        let aws = self.sessions.member(&role, &event.partition, &event.account_id, invocation.now).await?;
+        let answered = answer(&event, &aws, invocation).await;
+        if answered.is_err() {
+            self.sessions.forget(&event.account_id);
+        }
+        answered
     }
+}
+
+/// Judges what an event asks for and puts the evaluations.
+async fn answer(event: &ConfigEvent, aws: &Live, invocation: &Invocation) -> Result<(), Error> {
+    let aws = aws.until(Some(invocation.reads_until));
+    let Answer { evaluations, shortfall } = evaluate(event, &aws, invocation.now).await?;
+    aws.config.put_evaluations(&event.result_token, &evaluations).await?;
+    log(&invocation.request_id, &event.account_id, &evaluations);
+    shortfall.map_or(Ok(()), Err)
 }
 
 /// One line for what was put: a user's verdict, or a sweep's counts.

@@ -112,7 +112,7 @@ fn time_to_read(deadline_ms: u64, now: DateTime<Utc>) -> Duration {
     const MOST_FOR_THE_REST: Duration = Duration::from_secs(20);
     let now_ms = u64::try_from(now.timestamp_millis()).unwrap_or(0);
     let left = Duration::from_millis(deadline_ms.saturating_sub(now_ms));
-    left - (left / 5).min(MOST_FOR_THE_REST)
+    left.saturating_sub((left / 5).min(MOST_FOR_THE_REST))
 }
 
 /// The payload of an invocation as text, whatever it is: an error in it is ours to name, not the runtime's.

@@ -43,6 +43,9 @@
 //! );
 //! ```
 
+// No input may stop the process. (Tests may stop.)
+#![warn(clippy::expect_used, clippy::panic, clippy::unreachable, clippy::unwrap_used)]
+
 pub mod aws;
 #[cfg(feature = "cli")]
 pub mod cli;

@@ -8,7 +8,7 @@ use std::collections::{BTreeSet, HashMap};
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::StreamExt;
 use futures_util::stream;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::timeout_at;
 
 use crate::aws::Live;
 use crate::aws::config::StoredResult;
@@ -131,12 +131,17 @@ pub async fn judge_account(
         .into_iter()
         .map(|(place, user, row)| async move { (place, judge_listed(aws, &user, row, parameters, now).await) });
     let mut judged = stream::iter(judged).buffer_unordered(USERS_AT_ONCE);
-    // Without a deadline, one that no sweep lives to see.
-    let deadline = aws.deadline().unwrap_or_else(|| Instant::now() + std::time::Duration::from_secs(86_400));
-    while let Ok(Some((place, outcome))) = timeout_at(deadline, judged.next()).await {
-        users[place].1 = Some(outcome);
-        done += 1;
-        progress(done, total);
+    let read_all = async {
+        while let Some((place, outcome)) = judged.next().await {
+            users[place].1 = Some(outcome);
+            done += 1;
+            progress(done, total);
+        }
+    };
+    match aws.deadline() {
+        // Who is not reached by then is told by the outcome that is missing.
+        Some(deadline) => timeout_at(deadline, read_all).await.unwrap_or(()),
+        None => read_all.await,
     }
     drop(judged);
     Ok(JudgedAccount { users, report_generated: report.map(|report| report.generated) })
@@ -200,7 +205,7 @@ impl Report {
                 }
                 // That user is read live.
                 Err(error) => {
-                    tracing::warn!(line = error.line(), "a row of the credential report is not usable: {error}")
+                    tracing::warn!(line = error.line(), "a row of the credential report is not usable: {error}");
                 }
             }
         }

@@ -98,14 +98,14 @@ mod forms {
         no_newline_at_the_end => (report(&[ROOT, ALICE]));
         lines_that_end_in_crlf => (report(&[ROOT, ALICE, ""]).replace('\n', "\r\n"));
         a_byte_order_mark => (format!("\u{feff}{}", report(&[ROOT, ALICE])));
-        quoted_fields => (report(&[ROOT, ALICE]).split('\n').map(|line| format!("\"{}\"\n", line.replace(',', "\",\""))).collect::<String>());
+        quoted_fields => (report(&[ROOT, ALICE]).split('\n').map(|line| format!("\"{}\"\n", line.replace(',', "\",\""))).collect::<Vec<_>>().concat());
         json_of_the_aws_cli => (format!(
             "{{\n  \"Content\": \"{}\",\n  \"ReportFormat\": \"text/csv\",\n  \"GeneratedTime\": \"2026-05-03T08:00:00+00:00\"\n}}",
             base64(&report(&[ROOT, ALICE]))
         ));
         bare_base64 => (base64(&report(&[ROOT, ALICE])) + "\n");
         base64_in_quotes => (format!("\"{}\"\n", base64(&report(&[ROOT, ALICE]))));
-        base64_in_lines_of_76 => (base64(&report(&[ROOT, ALICE])).as_bytes().chunks(76).map(|line| format!("{}\n", std::str::from_utf8(line).unwrap())).collect::<String>());
+        base64_in_lines_of_76 => (base64(&report(&[ROOT, ALICE])).as_bytes().chunks(76).map(|line| format!("{}\n", std::str::from_utf8(line).unwrap())).collect::<Vec<_>>().concat());
         a_23rd_column => (report(&[ROOT, ALICE]).replace("cert_2_last_rotated", "cert_2_last_rotated,additional_credentials_info").replace("false,N/A\n", "false,N/A,N/A\n") + ",N/A");
         names_of_columns_in_another_case => (report(&[ROOT, ALICE]).replacen("user,arn", "User,ARN", 1));
         the_same_user_twice => (report(&[ROOT, ALICE, ALICE]));
@@ -171,7 +171,7 @@ mod refuses {
         text_that_is_neither => ("hello, world\n", "not a credential report: its first line has no column `access_key_1_active`");
         json_of_something_else => ("{\"State\": \"COMPLETE\"}",
             "not a credential report: JSON without a credential report: missing field `Content` at line 1 column 21");
-        base64_that_is_cut => (base64(&report(&[ALICE]))[..101].to_owned(), "not a credential report: neither CSV nor base64: Invalid input length: 101");
+        base64_that_is_cut => (&base64(&report(&[ALICE]))[..101], "not a credential report: neither CSV nor base64: Invalid input length: 101");
         bytes_that_are_no_text => ([0xff, 0xfe, 0x00, b'\n'], "not a credential report: its first line has no column `access_key_1_active`");
     }
 

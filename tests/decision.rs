@@ -1,5 +1,7 @@
 //! The decision: a case for every row and boundary of the decision table, the profiles, exceptions and annotations.
 
+#![allow(clippy::needless_pass_by_value, reason = "the rows of a table of tests are made in place")]
+
 #[macro_use]
 #[path = "support/cases.rs"]
 mod cases;

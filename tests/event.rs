@@ -1,5 +1,7 @@
 //! The AWS Config event: every documented shape, and what is said of an event that is not one of them.
 
+#![allow(clippy::needless_pass_by_value, reason = "the rows of a table of tests are made in place")]
+
 #[macro_use]
 #[path = "support/cases.rs"]
 mod cases;

@@ -3,8 +3,6 @@
 //! The seed is fixed, so that a failure is the same on every machine; `PROPTEST_RNG_SEED` and `PROPTEST_CASES` explore
 //! further. A failure prints the smallest facts found that show it.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a step that fails is a test that fails")]
-
 #[path = "properties/generate.rs"]
 mod generate;
 #[path = "properties/json.rs"]

@@ -95,7 +95,7 @@ impl Iam {
             Need::Keys => self.access_keys(user).await.map(Fact::Keys),
             Need::LoginProfile => self.login_profile(user).await.map(Fact::LoginProfile),
             Need::Identity => self.identity(user).await.map(Fact::Identity),
-            Need::LastUse(key) => self.last_use(key).await.map(|last_use| Fact::LastUse(key.clone(), last_use)),
+            Need::LastUse(key) => self.last_use(user, key).await,
         }));
         for fact in read.await? {
             match fact {
@@ -166,17 +166,32 @@ impl Iam {
         Ok(Identity::Read { user_id: id, created, tags })
     }
 
-    async fn last_use(&self, key: &KeyName) -> Result<LastUse, Error> {
+    /// The last use of a key; or, if the key is gone meanwhile, the keys that the user has now.
+    async fn last_use(&self, user: &str, key: &KeyName) -> Result<Fact, Error> {
         const OPERATION: &str = "iam:GetAccessKeyLastUsed";
         let lacks = |member| incomplete(OPERATION, &key.masked(), member);
         let KeyName::Id(id) = key else { return Err(lacks("AccessKeyId")) };
         let output = self.call(async || self.client.get_access_key_last_used().access_key_id(id).send().await).await;
-        let output = output.map_err(|error| call_error(OPERATION, &key.masked(), &error))?;
+        let output = match output {
+            Ok(output) => output,
+            Err(error) => {
+                let error = call_error(OPERATION, &key.masked(), &error);
+                if error.kind == CallFailure::AccessDenied {
+                    // IAM denies access to a key that does not exist, so this may be no matter of permissions.
+                    let keys = self.access_keys(user).await?;
+                    if keys.iter().flatten().all(|now| now.name != *key) {
+                        return Ok(Fact::Keys(keys));
+                    }
+                }
+                return Err(error.into());
+            }
+        };
         let last_used = output.access_key_last_used.ok_or_else(|| lacks("AccessKeyLastUsed"))?;
-        Ok(match last_used.last_used_date.as_ref() {
+        let last_use = match last_used.last_used_date.as_ref() {
             None => LastUse::Never,
             Some(date) => LastUse::At(time(date).ok_or_else(|| lacks("LastUsedDate"))?),
-        })
+        };
+        Ok(Fact::LastUse(key.clone(), last_use))
     }
 
     /// Every user of the account, over all pages.

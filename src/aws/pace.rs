@@ -26,7 +26,7 @@ const RISE_LATER: f64 = 0.5;
 const LATER: Duration = Duration::from_secs(5);
 
 /// How long a call is throttled before it fails although its deadline, if it has one, is still ahead.
-const PATIENCE: Duration = Duration::from_secs(300);
+const PATIENCE: Duration = Duration::from_mins(5);
 
 /// The slowest pace, in calls a second.
 const SLOWEST: f64 = 1.0;
@@ -141,9 +141,10 @@ impl State {
             let current = self.rate.unwrap_or(f64::INFINITY);
             self.rate = Some((measured * CUT).min(current * CUT).max(SLOWEST));
             self.cut = Some(now);
-            self.next = now + backoff(1);
         }
-        self.next.max(now)
+        // A pause, but never before the turn that the pace allows.
+        self.next = self.next.max(now + backoff(1));
+        self.next
     }
 
     fn forget_before(&mut self, now: Instant) {

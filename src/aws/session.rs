@@ -99,6 +99,11 @@ impl Sessions {
         Ok(aws)
     }
 
+    /// Forgets the cached session of an account: it may have been ended before its time.
+    pub fn forget(&self, account_id: &str) {
+        self.members.lock().unwrap_or_else(PoisonError::into_inner).remove(account_id);
+    }
+
     async fn assume(&self, role: &MemberRole, partition: &str, account_id: &str) -> Result<Session, CallError> {
         const OPERATION: &str = "sts:AssumeRole";
         let role_arn = format!("arn:{partition}:iam::{account_id}:role/{}", role.name);

@@ -20,12 +20,11 @@ use crate::text::printable;
 
 /// Judge every user of an account
 ///
-/// Without --credential-report the users are read live, with the credentials and the region that the AWS CLI would use
-/// (AWS_PROFILE, SSO, environment, web identity, instance role). Nothing is changed, and nothing is put to AWS Config.
+/// Without --credential-report the users are read live, with the credentials and the region that the AWS CLI would use:
+/// environment, profile, SSO, web identity, instance role. Nothing is changed, and nothing is put to AWS Config.
 ///
 /// Exit status: 0 if all users are compliant, 1 if some user is NON_COMPLIANT, 2 if some user could not be judged.
 #[derive(Args)]
-#[command(verbatim_doc_comment)]
 pub(super) struct Audit {
     /// Judge the users of this credential report, offline: the CSV, the JSON that `aws iam get-credential-report` prints,
     /// or the bare base64 text of its Content; `-` for standard input. A report has no tags, so no exceptions are seen

@@ -1,0 +1,367 @@
+//! The evaluator against moto, which implements IAM and AWS Config independently of us and of the SDK for Rust.
+//!
+//! Each test has a moto and an evaluator of its own, and plays the Lambda Runtime API from which the evaluator takes
+//! its events. Users, passwords, keys and tags are made through boto3. Every verdict is seen twice: in the evaluator's
+//! log and in the request that reached moto.
+
+mod python_support;
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::sync::mpsc::{self, Receiver};
+use std::thread;
+
+use chrono::TimeDelta;
+use serde_json::{Value, json};
+use setup_keys::clock;
+
+use python_support::{Moto, Process, TIME_LIMIT, event_of, isolated, item_of, seconds_after};
+
+/// `notificationCreationTime` of the events, as AWS Config's JSON spells a time.
+const NOTIFIED: f64 = 1_772_453_864.587;
+
+#[test]
+fn user_without_keys_is_compliant() {
+    let mut moto = Moto::start();
+    let alice = moto.create_user("alice");
+    moto.create_password(1, "alice");
+    let judged = Evaluator::start(&moto).judge(&mut moto, &item_of(&alice), &json!({}));
+    assert_eq!(judged.verdict(), ("COMPLIANT", "No active access key made within 60 s of the user."));
+    assert_eq!(judged.calls, ["ListAccessKeys", "PutEvaluations"]);
+}
+
+#[test]
+fn key_made_within_the_window_is_a_setup_key() {
+    let mut moto = Moto::start();
+    let evaluator = Evaluator::start(&moto);
+    for (name, seconds, distance) in
+        [("at-once", 0, "0 s after"), ("on-the-edge", 60, "60 s after"), ("dated-before", -60, "60 s before")]
+    {
+        let user = moto.create_user(name);
+        moto.create_password(2, name);
+        let key = moto.create_key(seconds, name);
+        let judged = evaluator.judge(&mut moto, &item_of(&user), &json!({}));
+        let advice = never_used(&key, distance);
+        assert_eq!(judged.verdict(), ("NON_COMPLIANT", advice.as_str()));
+        assert_eq!(
+            judged.calls,
+            ["ListAccessKeys", "GetLoginProfile", "GetUser", "GetAccessKeyLastUsed", "PutEvaluations"]
+        );
+    }
+}
+
+#[test]
+fn key_made_after_the_window_is_not_a_setup_key() {
+    let mut moto = Moto::start();
+    let evaluator = Evaluator::start(&moto);
+    for (name, seconds) in [("after", 61), ("dated-before", -61)] {
+        let user = moto.create_user(name);
+        moto.create_password(2, name);
+        moto.create_key(seconds, name);
+        let judged = evaluator.judge(&mut moto, &item_of(&user), &json!({}));
+        assert_eq!(judged.verdict(), ("COMPLIANT", "No active access key made within 60 s of the user."));
+        assert_eq!(judged.calls, ["ListAccessKeys", "PutEvaluations"]);
+    }
+}
+
+#[test]
+fn user_without_password_is_compliant_where_one_is_required() {
+    let mut moto = Moto::start();
+    let evaluator = Evaluator::start(&moto);
+    let alice = moto.create_user("alice");
+    let key = moto.create_key(3, "alice");
+
+    let judged = evaluator.judge(&mut moto, &item_of(&alice), &json!({}));
+    assert_eq!(judged.verdict(), ("COMPLIANT", "No console password."));
+    assert_eq!(judged.calls, ["ListAccessKeys", "GetLoginProfile", "PutEvaluations"]);
+
+    let judged = evaluator.judge(&mut moto, &item_of(&alice), &json!({ "consolePassword": "ignored" }));
+    let advice = never_used(&key, "3 s after");
+    assert_eq!(judged.verdict(), ("NON_COMPLIANT", advice.as_str()));
+}
+
+#[test]
+fn second_key_is_judged_as_the_first() {
+    let mut moto = Moto::start();
+    let alice = moto.create_user("alice");
+    moto.create_password(1, "alice");
+    // Listed in the order in which they were made, so the clock goes back between the two.
+    moto.create_key(3600, "alice");
+    let second = moto.create_key(30, "alice");
+    let judged = Evaluator::start(&moto).judge(&mut moto, &item_of(&alice), &json!({}));
+    let advice = never_used(&second, "30 s after");
+    assert_eq!(judged.verdict(), ("NON_COMPLIANT", advice.as_str()));
+}
+
+#[test]
+fn inactive_key_counts_where_the_profile_says_so() {
+    let mut moto = Moto::start();
+    let evaluator = Evaluator::start(&moto);
+    let mut user_with_inactive_key = |name, seconds| {
+        let user = moto.create_user(name);
+        moto.create_password(1, name);
+        let key = moto.create_key(seconds, name);
+        let deactivate = json!({ "UserName": name, "AccessKeyId": key["AccessKeyId"], "Status": "Inactive" });
+        moto.iam(90, "update_access_key", &deactivate);
+        (item_of(&user), masked(&key))
+    };
+    let (inside, key) = user_with_inactive_key("inside", 59);
+    let (outside, _) = user_with_inactive_key("outside", 60);
+    let check_point = json!({ "profile": "check-point" });
+
+    let judged = evaluator.judge(&mut moto, &inside, &json!({}));
+    assert_eq!(judged.verdict(), ("COMPLIANT", "No active access key made within 60 s of the user."));
+
+    let judged = evaluator.judge(&mut moto, &inside, &check_point);
+    let advice = format!("1 setup key: {key} made 59 s after the user, inactive, never used: delete.");
+    assert_eq!(judged.verdict(), ("NON_COMPLIANT", advice.as_str()));
+
+    let judged = evaluator.judge(&mut moto, &outside, &check_point);
+    assert_eq!(judged.verdict(), ("COMPLIANT", "No access key made within 59 s of the user."));
+}
+
+#[test]
+fn used_key_is_to_be_rotated_unless_only_unused_ones_count() {
+    let mut moto = Moto::start();
+    let evaluator = Evaluator::start(&moto);
+    let alice = moto.create_user("alice");
+    moto.create_password(1, "alice");
+    let key = moto.create_key(4, "alice");
+    // moto takes a request that is signed with a key for a use of it.
+    moto.command(&json!({ "at": seconds_after(86_400), "call": "get_user", "arguments": {}, "key": key }));
+
+    let judged = evaluator.judge(&mut moto, &item_of(&alice), &json!({}));
+    let advice = format!("1 setup key: {} made 4 s after the user, used: rotate.", masked(&key));
+    assert_eq!(judged.verdict(), ("NON_COMPLIANT", advice.as_str()));
+
+    let judged = evaluator.judge(&mut moto, &item_of(&alice), &json!({ "profile": "trend-micro" }));
+    assert_eq!(judged.verdict(), ("COMPLIANT", "No active never used access key made within 60 s of the user."));
+}
+
+#[test]
+fn creation_time_that_the_item_lacks_is_read() {
+    let mut moto = Moto::start();
+    let alice = moto.create_user("alice");
+    moto.create_password(1, "alice");
+    let key = moto.create_key(60, "alice");
+    let mut item = item_of(&alice);
+    item["resourceCreationTime"] = Value::Null;
+    item["configuration"]["createDate"] = Value::Null;
+    let judged = Evaluator::start(&moto).judge(&mut moto, &item, &json!({}));
+    let advice = never_used(&key, "60 s after");
+    assert_eq!(judged.verdict(), ("NON_COMPLIANT", advice.as_str()));
+}
+
+#[test]
+fn deleted_user_is_not_applicable() {
+    let mut moto = Moto::start();
+    let evaluator = Evaluator::start(&moto);
+    let alice = moto.create_user("alice");
+    moto.create_password(1, "alice");
+    delete_user(&mut moto, 100, "alice", &[]);
+
+    // A replayed item still says that the user is there.
+    let judged = evaluator.judge(&mut moto, &item_of(&alice), &json!({}));
+    assert_eq!(judged.verdict(), ("NOT_APPLICABLE", "The user no longer exists."));
+    assert_eq!(judged.calls, ["ListAccessKeys", "PutEvaluations"]);
+
+    let mut deleted = item_of(&alice);
+    deleted["configurationItemStatus"] = json!("ResourceDeleted");
+    for lost in ["configuration", "resourceName", "resourceCreationTime", "availabilityZone"] {
+        deleted[lost] = Value::Null;
+    }
+    let judged = evaluator.judge(&mut moto, &deleted, &json!({}));
+    assert_eq!(judged.verdict(), ("NOT_APPLICABLE", "The resource is deleted or not recorded."));
+    assert_eq!(judged.calls, ["PutEvaluations"]);
+}
+
+#[test]
+fn user_made_again_under_the_same_name_is_another_user() {
+    let mut moto = Moto::start();
+    let evaluator = Evaluator::start(&moto);
+    let first = moto.create_user("alice");
+    moto.create_password(1, "alice");
+    let key = moto.create_key(2, "alice");
+    delete_user(&mut moto, 20, "alice", &[key]);
+    let second = moto.iam(30, "create_user", &json!({ "UserName": "alice" }))["User"].take();
+    moto.create_password(31, "alice");
+    let key = moto.create_key(35, "alice");
+    assert_ne!(first["UserId"], second["UserId"]);
+
+    let judged = evaluator.judge(&mut moto, &item_of(&first), &json!({}));
+    assert_eq!(judged.verdict(), ("NOT_APPLICABLE", "The user no longer exists: its name belongs to another user."));
+
+    let judged = evaluator.judge(&mut moto, &item_of(&second), &json!({}));
+    let advice = never_used(&key, "5 s after");
+    assert_eq!(judged.verdict(), ("NON_COMPLIANT", advice.as_str()));
+}
+
+#[test]
+fn exception_holds_until_it_expires() {
+    let mut moto = Moto::start();
+    let evaluator = Evaluator::start(&moto);
+    let alice = moto.create_user("alice");
+    moto.create_password(1, "alice");
+    let key = moto.create_key(2, "alice");
+    let mut tag = |name: &str, value: &str| {
+        let tags = json!([{ "Key": format!("setup-keys:exception-{name}"), "Value": value }]);
+        moto.iam(3, "tag_user", &json!({ "UserName": "alice", "Tags": tags }));
+    };
+    let next_month = (clock::now() + TimeDelta::days(30)).date_naive();
+    let yesterday = (clock::now() - TimeDelta::days(1)).date_naive();
+    tag("owner", "platform@example.com");
+    tag("reason", "Migration until spring");
+    tag("expires", &next_month.to_string());
+
+    let judged = evaluator.judge(&mut moto, &item_of(&alice), &json!({}));
+    let excepted =
+        format!("Exception until {next_month} (UTC), 1 setup key, owner platform@example.com: Migration until spring");
+    assert_eq!(judged.verdict(), ("COMPLIANT", excepted.as_str()));
+
+    let expires = json!([{ "Key": "setup-keys:exception-expires", "Value": yesterday.to_string() }]);
+    moto.iam(4, "tag_user", &json!({ "UserName": "alice", "Tags": expires }));
+    let judged = evaluator.judge(&mut moto, &item_of(&alice), &json!({}));
+    let advice = format!("Exception not valid: expired {yesterday}. {}", never_used(&key, "2 s after"));
+    assert_eq!(judged.verdict(), ("NON_COMPLIANT", advice.as_str()));
+}
+
+#[test]
+fn user_name_and_path_may_hold_what_iam_allows() {
+    let mut moto = Moto::start();
+    let evaluator = Evaluator::start(&moto);
+    let name = "a+b=c,d.e@f-g_h";
+    let user = moto.iam(0, "create_user", &json!({ "UserName": name, "Path": "/division_abc/x!~,y/" }))["User"].take();
+    moto.create_password(1, name);
+    let key = moto.create_key(2, name);
+    let advice = never_used(&key, "2 s after");
+
+    let judged = evaluator.judge(&mut moto, &item_of(&user), &json!({}));
+    assert_eq!(judged.verdict(), ("NON_COMPLIANT", advice.as_str()));
+
+    // The name is then taken from the ARN.
+    let mut unnamed = item_of(&user);
+    unnamed["resourceName"] = Value::Null;
+    unnamed["configuration"]["userName"] = Value::Null;
+    let judged = evaluator.judge(&mut moto, &unnamed, &json!({}));
+    assert_eq!(judged.verdict(), ("NON_COMPLIANT", advice.as_str()));
+}
+
+/// Deletes a user as IAM wants it: keys and password first.
+fn delete_user(moto: &mut Moto, after: i64, user: &str, keys: &[Value]) {
+    for key in keys {
+        moto.iam(after, "delete_access_key", &json!({ "UserName": user, "AccessKeyId": key["AccessKeyId"] }));
+    }
+    moto.iam(after, "delete_login_profile", &json!({ "UserName": user }));
+    moto.iam(after, "delete_user", &json!({ "UserName": user }));
+}
+
+/// The annotation on a user whose one setup key was never used.
+fn never_used(key: &Value, distance: &str) -> String {
+    format!("1 setup key: {} made {distance} the user, never used: deactivate, then delete.", masked(key))
+}
+
+/// `…` and the last four characters of an access key id.
+fn masked(key: &Value) -> String {
+    let id = key["AccessKeyId"].as_str().unwrap();
+    format!("…{}", &id[id.len() - 4..])
+}
+
+/// What came of an event.
+struct Judged {
+    compliance_type: String,
+    annotation: String,
+    /// The calls it took, in order.
+    calls: Vec<String>,
+}
+
+impl Judged {
+    fn verdict(&self) -> (&str, &str) {
+        (&self.compliance_type, &self.annotation)
+    }
+}
+
+/// The evaluator, and the Lambda Runtime API from which it takes its events.
+struct Evaluator {
+    process: Process,
+    requests: Receiver<TcpStream>,
+}
+
+impl Evaluator {
+    fn start(moto: &Moto) -> Self {
+        let api = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = api.local_addr().unwrap().to_string();
+        let (sender, requests) = mpsc::channel();
+        thread::spawn(move || api.incoming().map_while(Result::ok).try_for_each(|request| sender.send(request)));
+        let process = Process::start(
+            isolated(env!("CARGO_BIN_EXE_evaluator"))
+                .env("AWS_LAMBDA_RUNTIME_API", address)
+                .env("AWS_LAMBDA_FUNCTION_NAME", "evaluator")
+                .env("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST")
+                .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "128")
+                .env("AWS_REGION", "eu-central-1")
+                .env("AWS_ACCESS_KEY_ID", "test")
+                .env("AWS_SECRET_ACCESS_KEY", "test")
+                .env("AWS_ENDPOINT_URL", &moto.endpoint),
+        );
+        Self { process, requests }
+    }
+
+    /// Sends the event of an item, and returns the verdict that was put to AWS Config.
+    fn judge(&self, moto: &mut Moto, item: &Value, rule_parameters: &Value) -> Judged {
+        self.invoke(&event_of(item, rule_parameters));
+        let log: Value = serde_json::from_str(&self.process.line()).unwrap();
+        assert_eq!(log["message"], "evaluation put");
+        let mut requests = moto.take_requests();
+        let calls = requests.iter().map(|request| request["operation"].as_str().unwrap().to_owned()).collect();
+
+        let put = requests.pop().unwrap()["parameters"].take();
+        assert_eq!(put["ResultToken"], "TESTMODE");
+        assert_eq!(put["TestMode"], true);
+        let evaluation = json!({
+            "ComplianceResourceType": "AWS::IAM::User",
+            "ComplianceResourceId": item["resourceId"],
+            "ComplianceType": log["complianceType"],
+            "Annotation": log["annotation"],
+            "OrderingTimestamp": NOTIFIED,
+        });
+        assert_eq!(put["Evaluations"], json!([evaluation]));
+        let text = |field: &str| log[field].as_str().unwrap().to_owned();
+        Judged { compliance_type: text("complianceType"), annotation: text("annotation"), calls }
+    }
+
+    /// One invocation, which succeeds.
+    fn invoke(&self, event: &Value) {
+        let arn = format!("arn:aws:lambda:eu-central-1:{}:function:evaluator", event["accountId"].as_str().unwrap());
+        let event = event.to_string();
+        let (request, _) = self.answer(&format!(
+            "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: {}\r\nLambda-Runtime-Aws-Request-Id: test\r\n\
+             Lambda-Runtime-Deadline-Ms: 4102444800000\r\nLambda-Runtime-Invoked-Function-Arn: {arn}\r\n\r\n{event}",
+            event.len()
+        ));
+        assert_eq!(request, "GET /2018-06-01/runtime/invocation/next HTTP/1.1");
+        let (request, body) = self.answer("HTTP/1.1 202 Accepted\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
+        assert_eq!(request, "POST /2018-06-01/runtime/invocation/test/response HTTP/1.1", "{body}");
+    }
+
+    /// Answers the evaluator's next request to the Runtime API; returns its first line and its body.
+    fn answer(&self, response: &str) -> (String, String) {
+        let connection = self.requests.recv_timeout(TIME_LIMIT).expect("the evaluator asks the Runtime API");
+        connection.set_read_timeout(Some(TIME_LIMIT)).unwrap();
+        let mut request = BufReader::new(&connection);
+        let mut head = Vec::new();
+        loop {
+            let mut line = String::new();
+            request.read_line(&mut line).unwrap();
+            match line.trim_end() {
+                "" => break,
+                line => head.push(line.to_owned()),
+            }
+        }
+        let length =
+            head.iter().find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length:")?.trim().parse().ok());
+        let mut body = vec![0; length.unwrap_or_default()];
+        request.read_exact(&mut body).unwrap();
+        (&connection).write_all(response.as_bytes()).unwrap();
+        (head.swap_remove(0), String::from_utf8(body).unwrap())
+    }
+}

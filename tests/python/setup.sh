@@ -1,0 +1,48 @@
+#!/usr/bin/env bash
+# Sets up in target/python what tests/moto.rs and tests/emulator.rs run the evaluator against: a virtual environment
+# with moto, and AWS's Lambda runtime interface emulator. Does nothing if both are there; may run twice at once.
+set -euo pipefail
+
+here=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
+target=$(cd -- "$here/../.." && pwd)/target
+python=$target/python
+
+# The wheel of the AWS SAM CLI has AWS's own build of the emulator in it; nothing else of it is used.
+sam_cli="aws-sam-cli==1.170.0 --hash=sha256:24ebaf5ecba38dc1758089968cb89ab61e124b84e92a344fc7a2771a47f4d0bf"
+case $(uname -m) in
+    x86_64) rie=samcli/local/rapid/aws-lambda-rie-x86_64 ;;
+    aarch64 | arm64) rie=samcli/local/rapid/aws-lambda-rie-arm64 ;;
+    *) echo "setup.sh: AWS has no runtime interface emulator for $(uname -m)" >&2 && exit 1 ;;
+esac
+
+mkdir -p "$target"
+exec 9>"$target/python.lock"
+flock 9
+
+# Either file decides what is set up. The stamp is written last, so what was cut short is done again; `-x` is false also
+# where the Python that the environment was made with is gone.
+wanted=$(cat "$here/requirements.txt" "$here/setup.sh" | sha256sum)
+if [[ -x $python/bin/python && $(cat "$python/stamp" 2>/dev/null) == "$wanted" ]]; then
+    exit 0
+fi
+
+echo "setup.sh: setting up $python" >&2
+rm -rf "$python"
+python3 -m venv "$python"
+pip() {
+    "$python/bin/python" -m pip "$@" --quiet --disable-pip-version-check --require-hashes --only-binary :all:
+}
+pip install --requirement "$here/requirements.txt"
+
+pip download --no-deps --dest "$python/wheels" --requirement /dev/stdin <<<"$sam_cli"
+"$python/bin/python" - "$python"/wheels/aws_sam_cli-*.whl "$rie" >"$python/aws-lambda-rie" <<'PYTHON'
+import sys
+import zipfile
+
+wheel, member = sys.argv[1:]
+sys.stdout.buffer.write(zipfile.ZipFile(wheel).read(member))
+PYTHON
+chmod +x "$python/aws-lambda-rie"
+rm -r "$python/wheels"
+
+echo "$wanted" >"$python/stamp"
