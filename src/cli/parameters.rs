@@ -3,7 +3,7 @@
 use clap::error::ErrorKind;
 use clap::{Arg, ArgMatches, Args, Command, FromArgMatches};
 
-use crate::rule::parameters::{GivenParameters, ParameterName};
+use crate::rule::parameters::{GivenParameters, ParameterName, Profile};
 
 /// The rule parameters given on the command line. Made from the rule's own list: there is no other.
 #[derive(Default, Clone)]
@@ -21,10 +21,22 @@ fn option_name(name: ParameterName) -> String {
     option
 }
 
+/// The value that a parameter has where it is not given; `by profile` where the profiles differ.
+fn default_of(name: ParameterName) -> String {
+    let value = |profile| {
+        let parameters = GivenParameters { profile, ..GivenParameters::default() }.resolve();
+        parameters.to_pairs().into_iter().find(|(known, _)| *known == name).map(|(_, value)| value).unwrap_or_default()
+    };
+    let default = value(None);
+    let same = |profile: &Profile| value(Some(*profile)) == default;
+    if name == ParameterName::Profile || Profile::ALL.iter().all(same) { default } else { "by profile".to_owned() }
+}
+
 impl Args for RuleOptions {
     fn augment_args(command: Command) -> Command {
         ParameterName::ALL.iter().fold(command, |command, name| {
-            let help = format!("{}: {}", name.summary(), name.allowed().replace('`', ""));
+            let (summary, allowed, default) = (name.summary(), name.allowed().replace('`', ""), default_of(*name));
+            let help = format!("{summary}: {allowed} [default: {default}]");
             let option = Arg::new(name.as_str()).long(option_name(*name)).value_name("VALUE").help(help);
             command.arg(option.allow_hyphen_values(true).help_heading("Rule parameters"))
         })
