@@ -1,21 +1,20 @@
 //! The evaluator against moto, which implements IAM and AWS Config independently of us and of the SDK for Rust.
 //!
-//! Each test has a moto and an evaluator of its own, and plays the Lambda Runtime API from which the evaluator takes
-//! its events. Users, passwords, keys and tags are made through boto3. Every verdict is seen twice: in the evaluator's
+//! Each test has a moto and an evaluator of its own. Users, passwords, keys and tags are made through boto3. Every verdict is seen twice: in the evaluator's
 //! log and in the request that reached moto.
 
 mod python_support;
-
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
-use std::sync::mpsc::{self, Receiver};
-use std::thread;
+mod support;
 
 use chrono::TimeDelta;
 use serde_json::{Value, json};
 use setup_keys::clock;
 
-use python_support::{Moto, Process, TIME_LIMIT, event_of, isolated, item_of, seconds_after};
+use python_support::{Moto, event_of, item_of, seconds_after};
+use support::process::Lambda;
+
+/// The account that moto gives everybody.
+const MOTO_ACCOUNT: &str = "123456789012";
 
 /// `notificationCreationTime` of the events, as AWS Config's JSON spells a time.
 const NOTIFIED: f64 = 1_772_453_864.587;
@@ -280,36 +279,19 @@ impl Judged {
     }
 }
 
-/// The evaluator, and the Lambda Runtime API from which it takes its events.
-struct Evaluator {
-    process: Process,
-    requests: Receiver<TcpStream>,
-}
+/// The evaluator, with moto as its AWS.
+struct Evaluator(Lambda);
 
 impl Evaluator {
     fn start(moto: &Moto) -> Self {
-        let api = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = api.local_addr().unwrap().to_string();
-        let (sender, requests) = mpsc::channel();
-        thread::spawn(move || api.incoming().map_while(Result::ok).try_for_each(|request| sender.send(request)));
-        let process = Process::start(
-            isolated(env!("CARGO_BIN_EXE_evaluator"))
-                .env("AWS_LAMBDA_RUNTIME_API", address)
-                .env("AWS_LAMBDA_FUNCTION_NAME", "evaluator")
-                .env("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST")
-                .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "128")
-                .env("AWS_REGION", "eu-central-1")
-                .env("AWS_ACCESS_KEY_ID", "test")
-                .env("AWS_SECRET_ACCESS_KEY", "test")
-                .env("AWS_ENDPOINT_URL", &moto.endpoint),
-        );
-        Self { process, requests }
+        let function = Lambda::launch_at(env!("CARGO_BIN_EXE_evaluator"), &moto.endpoint);
+        Self(function.function_account(MOTO_ACCOUNT).start())
     }
 
     /// Sends the event of an item, and returns the verdict that was put to AWS Config.
     fn judge(&self, moto: &mut Moto, item: &Value, rule_parameters: &Value) -> Judged {
-        self.invoke(&event_of(item, rule_parameters));
-        let log: Value = serde_json::from_str(&self.process.line()).unwrap();
+        self.0.invoke(event_of(item, rule_parameters).to_string()).expect_success();
+        let log = self.0.log_objects().pop().unwrap();
         assert_eq!(log["message"], "evaluation put");
         let mut requests = moto.take_requests();
         let calls = requests.iter().map(|request| request["operation"].as_str().unwrap().to_owned()).collect();
@@ -327,41 +309,5 @@ impl Evaluator {
         assert_eq!(put["Evaluations"], json!([evaluation]));
         let text = |field: &str| log[field].as_str().unwrap().to_owned();
         Judged { compliance_type: text("complianceType"), annotation: text("annotation"), calls }
-    }
-
-    /// One invocation, which succeeds.
-    fn invoke(&self, event: &Value) {
-        let arn = format!("arn:aws:lambda:eu-central-1:{}:function:evaluator", event["accountId"].as_str().unwrap());
-        let event = event.to_string();
-        let (request, _) = self.answer(&format!(
-            "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: {}\r\nLambda-Runtime-Aws-Request-Id: test\r\n\
-             Lambda-Runtime-Deadline-Ms: 4102444800000\r\nLambda-Runtime-Invoked-Function-Arn: {arn}\r\n\r\n{event}",
-            event.len()
-        ));
-        assert_eq!(request, "GET /2018-06-01/runtime/invocation/next HTTP/1.1");
-        let (request, body) = self.answer("HTTP/1.1 202 Accepted\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
-        assert_eq!(request, "POST /2018-06-01/runtime/invocation/test/response HTTP/1.1", "{body}");
-    }
-
-    /// Answers the evaluator's next request to the Runtime API; returns its first line and its body.
-    fn answer(&self, response: &str) -> (String, String) {
-        let connection = self.requests.recv_timeout(TIME_LIMIT).expect("the evaluator asks the Runtime API");
-        connection.set_read_timeout(Some(TIME_LIMIT)).unwrap();
-        let mut request = BufReader::new(&connection);
-        let mut head = Vec::new();
-        loop {
-            let mut line = String::new();
-            request.read_line(&mut line).unwrap();
-            match line.trim_end() {
-                "" => break,
-                line => head.push(line.to_owned()),
-            }
-        }
-        let length =
-            head.iter().find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length:")?.trim().parse().ok());
-        let mut body = vec![0; length.unwrap_or_default()];
-        request.read_exact(&mut body).unwrap();
-        (&connection).write_all(response.as_bytes()).unwrap();
-        (head.swap_remove(0), String::from_utf8(body).unwrap())
     }
 }

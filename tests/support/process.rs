@@ -141,6 +141,11 @@ impl Lambda {
 
     /// The same, for more to be set before it starts.
     pub fn launch(binary: &str, aws: &AwsDouble) -> Launch {
+        Self::launch_at(binary, &aws.url())
+    }
+
+    /// The same with its AWS at another address.
+    pub fn launch_at(binary: &str, endpoint: &str) -> Launch {
         let environment = [
             ("AWS_LAMBDA_FUNCTION_NAME", function_name(binary)),
             ("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST"),
@@ -149,7 +154,7 @@ impl Lambda {
             ("AWS_DEFAULT_REGION", "us-east-1"),
             ("AWS_ACCESS_KEY_ID", ACCESS_KEY_ID),
             ("AWS_SECRET_ACCESS_KEY", SECRET_ACCESS_KEY),
-            ("AWS_ENDPOINT_URL", &aws.url()),
+            ("AWS_ENDPOINT_URL", endpoint),
         ];
         let environment = environment.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
         Launch { binary: binary.to_owned(), environment, prefix: String::new(), account: ACCOUNT.to_owned() }
