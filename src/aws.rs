@@ -11,17 +11,15 @@ use aws_config::meta::region::RegionProviderChain;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, SdkConfig};
 use aws_sdk_iam::config::http::HttpResponse;
-use aws_sdk_iam::error::{ConnectorError, ProvideErrorMetadata, SdkError};
+use aws_sdk_iam::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_iam::primitives;
 use chrono::{DateTime, Utc};
 
 use crate::error::{CallError, CallFailure, Error};
-use crate::evaluator::{Answer, FactSource};
 use crate::event::ChangedUser;
+use crate::judge::FactSource;
 use crate::rule::Need;
 use crate::rule::facts::Facts;
-use crate::rule::parameters::Parameters;
-use crate::sweep;
 use pace::Failure;
 use tokio::time::Instant;
 
@@ -74,16 +72,6 @@ impl FactSource for Live {
     async fn recorded(&self, user: ChangedUser) -> Result<ChangedUser, Error> {
         self.config.recorded_user(user).await
     }
-
-    async fn sweep(
-        &self,
-        rule_name: Option<&str>,
-        parameters: &Parameters,
-        ordering: DateTime<Utc>,
-        now: DateTime<Utc>,
-    ) -> Result<Answer, Error> {
-        sweep::sweep(self, rule_name, parameters, ordering, now).await
-    }
 }
 
 /// Whether a failed call may succeed later.
@@ -96,13 +84,16 @@ fn failure<E: ProvideErrorMetadata>(error: &SdkError<E>) -> Failure {
             Some(_) | None => Failure::Transient,
         },
         SdkError::TimeoutError(_) | SdkError::ResponseError(_) => Failure::Transient,
-        SdkError::DispatchFailure(failure) => {
-            let connector = failure.as_connector_error();
-            let passing = |error: &ConnectorError| error.is_io() || error.is_timeout() || error.as_other().is_some();
-            if connector.is_some_and(passing) { Failure::Transient } else { Failure::Final }
-        }
+        SdkError::DispatchFailure(_) if !is_unsigned(error) => Failure::Transient,
         _ => Failure::Final,
     }
+}
+
+/// Whether a call was never sent for want of credentials: the one failure on the way that is neither of the connection
+/// nor of a kind that may pass.
+fn is_unsigned<E>(error: &SdkError<E>) -> bool {
+    let SdkError::DispatchFailure(failure) = error else { return false };
+    failure.is_user() || (failure.is_other() && failure.as_other().is_none())
 }
 
 /// Describes a call that failed, for a person: the SDK's own text is only "service error".
@@ -119,10 +110,13 @@ where
             Some(status) if !status.is_success() => {
                 (CallFailure::Service, format!("HTTP status {}: {}", status.as_u16(), causes(error)))
             }
+            _ if is_unsigned(error) => (CallFailure::Credentials, causes(error)),
             _ => (CallFailure::NoAnswer, causes(error)),
         },
     };
-    CallError { operation, resource: resource.to_owned(), kind, detail: crate::text::excerpt(&detail, 512) }
+    // The SDK lists the ways to sign in that it tried, a line each.
+    let detail = detail.replace('\n', "; ");
+    CallError { operation, resource: resource.to_owned(), kind, detail: crate::text::excerpt(&detail, 1024) }
 }
 
 fn kind_of(code: &str) -> CallFailure {

@@ -16,8 +16,8 @@ use csv::{ByteRecord, Position};
 use serde::Deserialize;
 
 use crate::error::Error;
-use crate::evaluator::{Answer, FactSource};
 use crate::event::{ChangedUser, partition_and_account};
+use crate::judge::FactSource;
 use crate::rule::facts::{AccessKey, Facts, Identity, KeyName, KeyStatus, Keys, LastUse, LoginProfile};
 use crate::rule::parameters::Parameters;
 use crate::rule::verdict::Verdict;
@@ -438,17 +438,5 @@ impl FactSource for ReportSource {
     async fn recorded(&self, user: ChangedUser) -> Result<ChangedUser, Error> {
         // The row tells the creation time; a name cannot be looked up.
         Ok(user)
-    }
-
-    async fn sweep(
-        &self,
-        _rule_name: Option<&str>,
-        _parameters: &Parameters,
-        _ordering: DateTime<Utc>,
-        _now: DateTime<Utc>,
-    ) -> Result<Answer, Error> {
-        let problem = "a scheduled event judges all users by unique id, which a credential report does not have: run \
-                       `setup-keys audit --credential-report FILE`";
-        Err(Error::FactMissing { user: "*".to_owned(), problem: problem.to_owned() })
     }
 }

@@ -63,6 +63,12 @@ pub enum Error {
         /// The first distinct reasons.
         reasons: Vec<String>,
     },
+    /// A scheduled event without an account to sweep.
+    #[error(
+        "a scheduled event judges all users by unique id, which a credential report does not have: run `setup-keys audit \
+         --credential-report FILE`"
+    )]
+    ScheduledOffline,
     /// The source of facts has no answer to a question that decides.
     #[error("user `{user}` cannot be judged: {problem}")]
     FactMissing {
@@ -85,6 +91,7 @@ impl Error {
             Self::Call(call) => call.kind.code(),
             Self::EvaluationsNotTaken { .. } => "EvaluationsNotTaken",
             Self::SweepIncomplete { .. } => "SweepIncomplete",
+            Self::ScheduledOffline => "ScheduledOffline",
             Self::FactMissing { .. } => "FactMissing",
         }
     }

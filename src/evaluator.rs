@@ -1,84 +1,21 @@
-//! One AWS Config event to the evaluations that answer it.
+//! The Lambda function that answers the events of the rule: whose, with whose credentials, and with what.
 
 use std::collections::BTreeSet;
 
-use chrono::{DateTime, SecondsFormat, Utc};
-use serde::{Serialize, Serializer};
+use chrono::{DateTime, Utc};
 
 use crate::aws::Live;
 use crate::aws::session::{MEMBER_ROLE_EXTERNAL_ID, MEMBER_ROLE_NAME, MemberRole, Sessions};
 use crate::error::Error;
-use crate::event::{self, ChangedUser, ConfigEvent, Event, IAM_USER, is_account_id, partition_and_account};
+use crate::evaluation::{Answer, Evaluation};
+use crate::event::{self, ConfigEvent, Event, IAM_USER, is_account_id, partition_and_account};
+use crate::judge::judge_event;
 use crate::lambda::Invocation;
-use crate::rule::facts::Facts;
-use crate::rule::parameters::Parameters;
-use crate::rule::verdict::{ComplianceType, Verdict};
-use crate::rule::{Need, Step, decide};
+use crate::rule::verdict::ComplianceType;
+use crate::sweep::sweep;
 
 /// Environment variable with the accounts whose events are answered, 12 digits each, separated by commas.
 pub const ALLOWED_ACCOUNTS: &str = "ALLOWED_ACCOUNTS";
-
-/// An entry of `PutEvaluations`. Serializes as AWS Config spells it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "PascalCase")]
-pub struct Evaluation {
-    /// Resource type of what was judged.
-    #[serde(rename = "ComplianceResourceType")]
-    pub resource_type: String,
-    /// Its resource id: for an IAM user the unique id (`AIDA…`).
-    #[serde(rename = "ComplianceResourceId")]
-    pub resource_id: String,
-    /// The verdict.
-    pub compliance_type: ComplianceType,
-    /// What a person reads beside it, 1 to 256 characters.
-    pub annotation: String,
-    /// Orders it among the results of the same resource.
-    #[serde(serialize_with = "as_timestamp")]
-    pub ordering_timestamp: DateTime<Utc>,
-}
-
-fn as_timestamp<S: Serializer>(value: &DateTime<Utc>, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(&value.to_rfc3339_opts(SecondsFormat::Millis, true))
-}
-
-/// Where the facts about users come from: live IAM, or a credential report.
-pub trait FactSource {
-    /// Reads the facts that are needed into `facts`. A user that no longer exists is a fact, not an error.
-    ///
-    /// # Errors
-    ///
-    /// - any [`Error`] of a fact that cannot be read.
-    fn read(&self, facts: &mut Facts, needs: &[Need]) -> impl Future<Output = Result<(), Error>>;
-
-    /// Completes a user of whom a notification's summary says too little, from what AWS Config recorded.
-    ///
-    /// # Errors
-    ///
-    /// - any [`Error`] of the look-up.
-    fn recorded(&self, user: ChangedUser) -> impl Future<Output = Result<ChangedUser, Error>>;
-
-    /// Judges every user of the account, for a scheduled event of the rule of this name.
-    ///
-    /// # Errors
-    ///
-    /// - any [`Error`] for which no user at all can be judged.
-    fn sweep(
-        &self,
-        rule_name: Option<&str>,
-        parameters: &Parameters,
-        ordering: DateTime<Utc>,
-        now: DateTime<Utc>,
-    ) -> impl Future<Output = Result<Answer, Error>>;
-}
-
-/// The evaluations that answer an event.
-#[derive(Debug)]
-pub struct Answer {
-    /// What is put.
-    pub evaluations: Vec<Evaluation>,
-    /// Why the answer is not whole: what there is of it is put, then the invocation fails.
-    pub shortfall: Option<Error>,
-}
 
 /// The Lambda function: its settings and its clients, kept from one invocation to the next.
 #[derive(Debug)]
@@ -125,9 +62,9 @@ impl Evaluator {
             return Ok(());
         };
         accounts.accept(&event.account_id)?;
-        let Some(role) = member_role else { return answer(&event, self.sessions.own(), invocation).await };
+        let Some(role) = member_role else { return put_answer(&event, self.sessions.own(), invocation).await };
         let aws = self.sessions.member(&role, &event.partition, &event.account_id, invocation.now).await?;
-        let answered = answer(&event, &aws, invocation).await;
+        let answered = put_answer(&event, &aws, invocation).await;
         if answered.is_err() {
             self.sessions.forget(&event.account_id);
         }
@@ -136,12 +73,25 @@ impl Evaluator {
 }
 
 /// Judges what an event asks for and puts the evaluations.
-async fn answer(event: &ConfigEvent, aws: &Live, invocation: &Invocation) -> Result<(), Error> {
-    let aws = aws.until(Some(invocation.reads_until));
-    let Answer { evaluations, shortfall } = evaluate(event, &aws, invocation.now).await?;
+async fn put_answer(event: &ConfigEvent, aws: &Live, invocation: &Invocation) -> Result<(), Error> {
+    let Answer { evaluations, shortfall } =
+        answer(event, &aws.until(Some(invocation.reads_until)), invocation.now).await?;
     aws.config.put_evaluations(&event.result_token, &evaluations).await?;
     log(&invocation.request_id, &event.account_id, &evaluations);
     shortfall.map_or(Ok(()), Err)
+}
+
+/// Answers an event from live reads: one resource, or the whole account.
+///
+/// # Errors
+///
+/// - any [`Error`] of a fact that could not be read: there is never a verdict from missing facts.
+pub async fn answer(event: &ConfigEvent, aws: &Live, now: DateTime<Utc>) -> Result<Answer, Error> {
+    if let event::Invocation::Scheduled { ordering } = event.invocation {
+        let parameters = event.parameters.clone().resolve();
+        return sweep(aws, event.rule_name.as_deref(), &parameters, ordering, now).await;
+    }
+    judge_event(event, aws, now).await.map(Answer::from)
 }
 
 /// One line for what was put: a user's verdict, or a sweep's counts.
@@ -164,87 +114,6 @@ fn log(request_id: &str, account_id: &str, evaluations: &[Evaluation]) {
             nonCompliant = non_compliant,
             "evaluations put"
         );
-    }
-}
-
-/// Answers an event with evaluations.
-///
-/// # Errors
-///
-/// - any [`Error`] of a fact that could not be read: there is never a verdict from missing facts.
-pub async fn evaluate(event: &ConfigEvent, source: &impl FactSource, now: DateTime<Utc>) -> Result<Answer, Error> {
-    let parameters = event.parameters.clone().resolve();
-    let evaluation = match &event.invocation {
-        event::Invocation::NotApplicable { resource_type, resource_id, ordering, reason } => Evaluation {
-            resource_type: resource_type.clone(),
-            ..Evaluation::new(resource_id, &Verdict::NotApplicable(*reason), &parameters, *ordering)
-        },
-        event::Invocation::Change(user) => judge_changed(user.clone(), source, &parameters, now).await?,
-        event::Invocation::OversizedChange(user) => {
-            let told = user.user_name.is_some() && user.created.is_some();
-            let user = if told { user.clone() } else { source.recorded(user.clone()).await? };
-            judge_changed(user, source, &parameters, now).await?
-        }
-        event::Invocation::Scheduled { ordering } => {
-            return source.sweep(event.rule_name.as_deref(), &parameters, *ordering, now).await;
-        }
-    };
-    Ok(Answer { evaluations: vec![evaluation], shortfall: None })
-}
-
-async fn judge_changed(
-    user: ChangedUser,
-    source: &impl FactSource,
-    parameters: &Parameters,
-    now: DateTime<Utc>,
-) -> Result<Evaluation, Error> {
-    let Some(user_name) = user.user_name else {
-        let problem = "neither its item nor what AWS Config recorded has its name or ARN".to_owned();
-        return Err(Error::FactMissing { user: user.user_id, problem });
-    };
-    let facts =
-        Facts { user_id: Some(user.user_id.clone()), arn: user.arn, created: user.created, ..Facts::unread(user_name) };
-    let verdict = judge(facts, source, parameters, now).await?;
-    Ok(Evaluation::new(&user.user_id, &verdict, parameters, user.ordering))
-}
-
-/// Judges one user, reading each fact that the decision asks for.
-///
-/// # Errors
-///
-/// - any [`Error`] of a fact that could not be read.
-pub async fn judge(
-    mut facts: Facts,
-    source: &impl FactSource,
-    parameters: &Parameters,
-    now: DateTime<Utc>,
-) -> Result<Verdict, Error> {
-    let mut asked = Vec::new();
-    loop {
-        let needs = match decide(&facts, parameters, now) {
-            Step::Verdict(verdict) => return Ok(verdict),
-            Step::Need(needs) => needs,
-        };
-        if needs == asked {
-            let problem = format!("its source gave no answer to {needs:?}");
-            return Err(Error::FactMissing { user: facts.user_name, problem });
-        }
-        source.read(&mut facts, &needs).await?;
-        asked = needs;
-    }
-}
-
-impl Evaluation {
-    /// The evaluation of an IAM user.
-    #[must_use]
-    pub fn new(user_id: &str, verdict: &Verdict, parameters: &Parameters, ordering: DateTime<Utc>) -> Self {
-        Self {
-            resource_type: IAM_USER.to_owned(),
-            resource_id: user_id.to_owned(),
-            compliance_type: verdict.compliance_type(),
-            annotation: verdict.annotation(parameters),
-            ordering_timestamp: ordering,
-        }
     }
 }
 

@@ -6,8 +6,9 @@
 //! - [`rule`]: the decision, pure: facts about a user, rule parameters and the time to a verdict with its reasons;
 //! - [`event`]: the AWS Config event, parsed once;
 //! - [`credential_report`]: the IAM credential report as facts;
-//! - [`evaluator`]: one event to evaluations, whatever the source of facts; [`sweep`]: the whole account;
+//! - [`judge`]: one user, from whatever source of facts, to a verdict; [`evaluation`]: what AWS Config is told of it;
 //! - [`aws`]: the AWS edge, the only place that names an SDK: live facts, and evaluations put;
+//! - [`sweep`]: the whole account; [`evaluator`]: the Lambda function that answers the events of the rule;
 //! - [`lambda`]: what the Lambda binaries share: log, failed invocations;
 //! - [`cli`] and [`report`]: the command-line tool, and the forms of an audit's result;
 //! - [`error`]: what can go wrong, by the operation that failed; [`text`]: what others wrote, made fit to print;
@@ -52,8 +53,10 @@ pub mod cli;
 pub mod clock;
 pub mod credential_report;
 pub mod error;
+pub mod evaluation;
 pub mod evaluator;
 pub mod event;
+pub mod judge;
 pub mod lambda;
 #[cfg(feature = "cli")]
 pub mod report;

@@ -11,7 +11,7 @@ use chrono::{DateTime, Utc};
 use super::pace::backoff;
 use super::{call_error, time};
 use crate::error::{CallError, CallFailure, Error};
-use crate::evaluator::Evaluation;
+use crate::evaluation::Evaluation;
 use crate::event::{ChangedUser, IAM_USER, ResultToken};
 use crate::rule::verdict::ComplianceType;
 

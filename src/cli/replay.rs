@@ -8,8 +8,10 @@ use super::parameters::RuleOptions;
 use super::{Failure, Input, Now, Outcome, complain, write_to};
 use crate::aws::{self, Live};
 use crate::credential_report::ReportSource;
-use crate::evaluator::{self, Answer};
+use crate::evaluation::Answer;
+use crate::evaluator;
 use crate::event::{self, ConfigEvent, Event};
+use crate::judge::judge_event;
 
 /// Judge the user of an AWS Config event as the evaluator would, and print the evaluations it would put
 ///
@@ -58,12 +60,12 @@ impl Replay {
         let judged = if let Some(report) = &self.credential_report {
             let facts = ReportSource::read(report.open_report()?).map_err(|error| report.locate(&error))?;
             same_account("the credential report", facts.account().unwrap_or("none"), event)?;
-            evaluator::evaluate(event, &facts, now).await
+            judge_event(event, &facts, now).await.map(Answer::from)
         } else {
             let settings = aws::sdk_config().await;
             let caller = aws::session::caller_account(&settings).await.map_err(|error| error.to_string())?;
             same_account("the credentials in use", &caller, event)?;
-            evaluator::evaluate(event, &Live::new(&settings), now).await
+            evaluator::answer(event, &Live::new(&settings), now).await
         };
         judged.map_err(|error| Failure(format!("{}: {}", self.event, error.chain())))
     }

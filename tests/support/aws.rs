@@ -79,9 +79,27 @@ struct State {
     credentials: Credentials,
     calls: Vec<Call>,
     faults: Vec<Fault>,
+    changes: Vec<Change>,
     latency: Duration,
     rate_limit: Option<RateLimit>,
     page_size: Option<usize>,
+}
+
+/// What somebody else does meanwhile.
+struct Change {
+    action: Option<String>,
+    calls_left: usize,
+    make: Box<dyn FnOnce(&mut Account) + Send>,
+}
+
+impl Change {
+    /// Whether its time has come with this call.
+    fn is_due(&mut self, action: &str) -> bool {
+        if self.action.as_deref().is_none_or(|wanted| wanted == action) {
+            self.calls_left -= 1;
+        }
+        self.calls_left == 0
+    }
 }
 
 impl AwsDouble {
@@ -92,6 +110,7 @@ impl AwsDouble {
             credentials: Credentials::default(),
             calls: Vec::new(),
             faults: Vec::new(),
+            changes: Vec::new(),
             latency: Duration::ZERO,
             rate_limit: None,
             page_size: None,
@@ -187,6 +206,14 @@ impl AwsDouble {
         lock(&self.state).faults.clear();
     }
 
+    /// Somebody changes [`ACCOUNT`] once so many calls (of an action, where one is named) are carried out, before the
+    /// last of them is answered.
+    pub fn after_calls(&self, action: Option<&str>, calls: usize, change: impl FnOnce(&mut Account) + Send + 'static) {
+        assert!(calls > 0, "before the first call there is nothing to wait for");
+        let change = Change { action: action.map(str::to_owned), calls_left: calls, make: Box::new(change) };
+        lock(&self.state).changes.push(change);
+    }
+
     /// Every answer takes so long.
     pub fn set_latency(&self, latency: Duration) {
         lock(&self.state).latency = latency;
@@ -230,7 +257,16 @@ impl State {
             Ok(caller) => self.carry_out(&incoming, &caller, &call, now),
             Err(error) => wire::error_response(incoming.protocol, error).into(),
         };
+        self.change_accounts(&call.action);
         reply.delayed(self.latency)
+    }
+
+    /// Makes the changes whose time has come.
+    fn change_accounts(&mut self, action: &str) {
+        for change in self.changes.extract_if(.., |change| change.is_due(action)) {
+            let account = self.accounts.get_mut(ACCOUNT).expect("the account is always there");
+            (change.make)(account);
+        }
     }
 
     fn admit(&self, request: &Request, incoming: &Incoming, now: DateTime<Utc>) -> Result<Caller, ServiceError> {
@@ -253,6 +289,7 @@ impl State {
             FaultKind::WrongBody => {
                 Response::new(200, "text/html", "upstream connect error or disconnect/reset before headers").into()
             }
+            FaultKind::EmptyBody => Response::new(200, "text/html", "").into(),
             FaultKind::TruncatedBody => Reply::Truncated(self.respond(incoming, caller, call.at, now)),
             FaultKind::Slow(delay) => Reply::from(self.respond(incoming, caller, call.at, now)).delayed(delay),
             other => unreachable!("{other:?} is an error"),

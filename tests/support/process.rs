@@ -198,7 +198,8 @@ impl Lambda {
         self.exit_status()
     }
 
-    fn end(&self) {
+    /// Ends the process at once, as AWS Lambda does at the deadline.
+    pub fn end(&self) {
         let mut child = lock(&self.child);
         let _ = child.kill();
         let _ = child.wait();

@@ -6,7 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 
 use super::config::Config;
-use super::report::CredentialReport;
+use super::report::{self, CredentialReport};
 use crate::support::{millis, time};
 
 /// An AWS account.
@@ -65,6 +65,11 @@ impl Account {
     /// From now on the credential report says what is in the account now, and that it was generated then.
     pub fn take_report_snapshot(&mut self, generated: DateTime<Utc>) {
         self.report.take_snapshot(&self.users, generated);
+    }
+
+    /// Changes the text of the credential report, whose rows are fixed by that.
+    pub fn edit_report(&mut self, edit: impl FnOnce(String) -> String) {
+        self.report.content = Some(edit(report::text(self)));
     }
 
     pub(super) fn find(&self, name: &str) -> Option<&User> {

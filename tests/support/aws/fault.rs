@@ -58,6 +58,8 @@ pub enum FaultKind {
     TruncatedBody,
     /// 200 with a body that is neither XML nor JSON; the call is not carried out.
     WrongBody,
+    /// 200 without a body; the call is not carried out.
+    EmptyBody,
     /// The call is carried out, and the answer comes so much later.
     Slow(Duration),
     /// 403 `AccessDenied` (IAM, STS) or `AccessDeniedException` (Config).
@@ -147,7 +149,7 @@ impl FaultKind {
                 ServiceError::new(404, "NoSuchEntity", message)
             }
             Self::Error(status, code, message) => ServiceError::new(*status, code, *message),
-            Self::Reset | Self::TruncatedBody | Self::WrongBody | Self::Slow(_) => return None,
+            Self::Reset | Self::TruncatedBody | Self::WrongBody | Self::EmptyBody | Self::Slow(_) => return None,
         })
     }
 }

@@ -46,6 +46,8 @@ pub struct CredentialReport {
     pub polls: usize,
     /// Whether there is a 23rd column, which tells that a user has more keys than fit.
     pub additional_column: bool,
+    /// What `GetCredentialReport` gives as the report instead of rows about the users.
+    pub content: Option<String>,
     polled: usize,
     expired: bool,
     snapshot: Option<Snapshot>,
@@ -60,7 +62,15 @@ struct Snapshot {
 
 impl Default for CredentialReport {
     fn default() -> Self {
-        Self { polls: 1, additional_column: false, polled: 0, expired: false, snapshot: None, current: None }
+        Self {
+            polls: 1,
+            additional_column: false,
+            content: None,
+            polled: 0,
+            expired: false,
+            snapshot: None,
+            current: None,
+        }
     }
 }
 
@@ -103,6 +113,15 @@ pub(super) fn generate(account: &mut Account, now: DateTime<Utc>) -> String {
     element("State", state) + &description
 }
 
+/// The rows that `GetCredentialReport` gives once there is a report, of the snapshot if one was taken.
+pub(super) fn text(account: &Account) -> String {
+    let report = &account.report;
+    let snapshot = report.current.as_ref().or(report.snapshot.as_ref());
+    let snapshot =
+        snapshot.cloned().unwrap_or_else(|| Snapshot { generated: DateTime::UNIX_EPOCH, users: account.users.clone() });
+    String::from_utf8(csv(account, &snapshot)).expect("names are UTF-8")
+}
+
 /// `GetCredentialReport`.
 pub(super) fn get(account: &Account) -> Result<String, ServiceError> {
     let report = &account.report;
@@ -115,7 +134,8 @@ pub(super) fn get(account: &Account) -> Result<String, ServiceError> {
             ServiceError::new(410, "ReportNotPresent", "There is no credential report.")
         });
     };
-    let content = BASE64_STANDARD.encode(csv(account, current));
+    let content = report.content.clone().map_or_else(|| csv(account, current), String::into_bytes);
+    let content = BASE64_STANDARD.encode(content);
     let generated = element("GeneratedTime", &seconds(current.generated));
     Ok(element("Content", &content) + &element("ReportFormat", "text/csv") + &generated)
 }

@@ -1,0 +1,97 @@
+//! One user, from whatever source of facts, to a verdict.
+
+use chrono::{DateTime, Utc};
+
+use crate::error::Error;
+use crate::evaluation::Evaluation;
+use crate::event::{ChangedUser, ConfigEvent, Invocation};
+use crate::rule::facts::Facts;
+use crate::rule::parameters::Parameters;
+use crate::rule::verdict::Verdict;
+use crate::rule::{Need, Step, decide};
+
+/// Where the facts about users come from: live IAM, or a credential report.
+pub trait FactSource {
+    /// Reads the facts that are needed into `facts`. A user that no longer exists is a fact, not an error.
+    ///
+    /// # Errors
+    ///
+    /// - any [`Error`] of a fact that cannot be read.
+    fn read(&self, facts: &mut Facts, needs: &[Need]) -> impl Future<Output = Result<(), Error>>;
+
+    /// Completes a user of whom a notification's summary says too little, from what AWS Config recorded.
+    ///
+    /// # Errors
+    ///
+    /// - any [`Error`] of the look-up.
+    fn recorded(&self, user: ChangedUser) -> impl Future<Output = Result<ChangedUser, Error>>;
+}
+
+/// Judges the resource of an event.
+///
+/// # Errors
+///
+/// - [`Error::ScheduledOffline`] for a scheduled event, which is about no one resource;
+/// - any other [`Error`] of a fact that could not be read: there is never a verdict from missing facts.
+pub async fn judge_event(
+    event: &ConfigEvent,
+    source: &impl FactSource,
+    now: DateTime<Utc>,
+) -> Result<Evaluation, Error> {
+    let parameters = event.parameters.clone().resolve();
+    match &event.invocation {
+        Invocation::NotApplicable { resource_type, resource_id, ordering, reason } => Ok(Evaluation {
+            resource_type: resource_type.clone(),
+            ..Evaluation::new(resource_id, &Verdict::NotApplicable(*reason), &parameters, *ordering)
+        }),
+        Invocation::Change(user) => judge_changed(user.clone(), source, &parameters, now).await,
+        Invocation::OversizedChange(user) => {
+            let told = user.user_name.is_some() && user.created.is_some();
+            let user = if told { user.clone() } else { source.recorded(user.clone()).await? };
+            judge_changed(user, source, &parameters, now).await
+        }
+        Invocation::Scheduled { .. } => Err(Error::ScheduledOffline),
+    }
+}
+
+async fn judge_changed(
+    user: ChangedUser,
+    source: &impl FactSource,
+    parameters: &Parameters,
+    now: DateTime<Utc>,
+) -> Result<Evaluation, Error> {
+    let Some(user_name) = user.user_name else {
+        let problem = "neither its item nor what AWS Config recorded has its name or ARN".to_owned();
+        return Err(Error::FactMissing { user: user.user_id, problem });
+    };
+    let facts =
+        Facts { user_id: Some(user.user_id.clone()), arn: user.arn, created: user.created, ..Facts::unread(user_name) };
+    let verdict = judge(facts, source, parameters, now).await?;
+    Ok(Evaluation::new(&user.user_id, &verdict, parameters, user.ordering))
+}
+
+/// Judges one user, reading each fact that the decision asks for.
+///
+/// # Errors
+///
+/// - any [`Error`] of a fact that could not be read.
+pub async fn judge(
+    mut facts: Facts,
+    source: &impl FactSource,
+    parameters: &Parameters,
+    now: DateTime<Utc>,
+) -> Result<Verdict, Error> {
+    let mut asked = Vec::new();
+    loop {
+        let needs = match decide(&facts, parameters, now) {
+            Step::Verdict(verdict) => return Ok(verdict),
+            Step::Need(needs) => needs,
+        };
+        if needs == asked {
+            let problem = format!("its source gave no answer to {needs:?}");
+            return Err(Error::FactMissing { user: facts.user_name, problem });
+        }
+        source.read(&mut facts, &needs).await?;
+        asked = needs;
+    }
+}
