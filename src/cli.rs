@@ -75,8 +75,8 @@ pub async fn run() -> ExitCode {
     let cli = Cli::parse();
     show_warnings();
     let outcome = match cli.command {
-        Command::Audit(audit) => audit.run().await,
-        Command::Replay(replay) => replay.run().await,
+        Command::Audit(audit) => Box::pin(audit.run()).await,
+        Command::Replay(replay) => Box::pin(replay.run()).await,
     };
     match outcome {
         Ok(Outcome::Clean) => ExitCode::SUCCESS,

@@ -75,7 +75,7 @@ impl Evaluator {
 /// Judges what an event asks for and puts the evaluations.
 async fn put_answer(event: &ConfigEvent, aws: &Live, invocation: &Invocation) -> Result<(), Error> {
     let Answer { evaluations, shortfall } =
-        answer(event, &aws.until(Some(invocation.reads_until)), invocation.now).await?;
+        Box::pin(answer(event, &aws.until(Some(invocation.reads_until)), invocation.now)).await?;
     aws.config.put_evaluations(&event.result_token, &evaluations).await?;
     log(&invocation.request_id, &event.account_id, &evaluations);
     shortfall.map_or(Ok(()), Err)

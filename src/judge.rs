@@ -91,7 +91,7 @@ pub async fn judge(
             let problem = format!("its source gave no answer to {needs:?}");
             return Err(Error::FactMissing { user: facts.user_name, problem });
         }
-        source.read(&mut facts, &needs).await?;
+        Box::pin(source.read(&mut facts, &needs)).await?;
         asked = needs;
     }
 }

@@ -92,7 +92,8 @@ pub async fn run(handler: impl AsyncFn(&Invocation) -> Result<(), Error>) -> Exi
                     now,
                     reads_until: Instant::now() + time_to_read(context.deadline, now),
                 };
-                handler(&invocation).await
+                // On the heap: what comes of an event is a deep tree of futures.
+                Box::pin(handler(&invocation)).await
             }
             Err(problem) => Err(EventError::not_json(problem).into()),
         };

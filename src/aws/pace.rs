@@ -81,7 +81,8 @@ impl Pace {
             let turn = self.state().turn().max(not_before);
             sleep_until(turn).await;
             let started = Instant::now();
-            let error = match call().await {
+            // On the heap: the futures of the SDK are large, and there may be many at once.
+            let error = match Box::pin(call()).await {
                 Ok(answer) => {
                     self.state().succeeded(Instant::now());
                     return Ok(answer);
