@@ -5,12 +5,16 @@ pub mod iam;
 mod pace;
 pub mod session;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_config::meta::region::RegionProviderChain;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, SdkConfig};
 use aws_sdk_iam::config::http::HttpResponse;
+use aws_sdk_iam::config::interceptors::BeforeTransmitInterceptorContextRef;
+use aws_sdk_iam::config::{ConfigBag, Intercept, RuntimeComponents};
+use aws_sdk_iam::error::BoxError;
 use aws_sdk_iam::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_iam::primitives;
 use chrono::{DateTime, Utc};
@@ -18,6 +22,7 @@ use chrono::{DateTime, Utc};
 use crate::error::{CallError, CallFailure, Error};
 use crate::event::ChangedUser;
 use crate::judge::FactSource;
+use crate::metrics::Meter;
 use crate::rule::Need;
 use crate::rule::facts::Facts;
 use pace::Failure;
@@ -42,19 +47,22 @@ pub struct Live {
     pub iam: iam::Iam,
     /// AWS Config.
     pub config: config::Config,
+    /// Counts the calls to both.
+    pub meter: Arc<Meter>,
 }
 
 impl Live {
     /// Clients that share these settings.
     #[must_use]
     pub fn new(settings: &SdkConfig) -> Self {
-        Self { iam: iam::Iam::new(settings), config: config::Config::new(settings) }
+        let meter = Arc::new(Meter::default());
+        Self { iam: iam::Iam::new(settings, &meter), config: config::Config::new(settings, &meter), meter }
     }
 
     /// The same clients, with no read of IAM begun or tried again after `deadline`.
     #[must_use]
     pub fn until(&self, deadline: Option<Instant>) -> Self {
-        Self { iam: self.iam.until(deadline), config: self.config.clone() }
+        Self { iam: self.iam.until(deadline), ..self.clone() }
     }
 
     /// When reading must end.
@@ -71,6 +79,26 @@ impl FactSource for Live {
 
     async fn recorded(&self, user: ChangedUser) -> Result<ChangedUser, Error> {
         self.config.recorded_user(user).await
+    }
+}
+
+/// Counts every call that is sent, also those that the SDK tries again.
+#[derive(Debug)]
+struct CountCalls(Arc<Meter>);
+
+impl Intercept for CountCalls {
+    fn name(&self) -> &'static str {
+        "CountCalls"
+    }
+
+    fn read_before_transmit(
+        &self,
+        _context: &BeforeTransmitInterceptorContextRef<'_>,
+        _components: &RuntimeComponents,
+        _settings: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        self.0.call();
+        Ok(())
     }
 }
 

@@ -6,7 +6,7 @@ use serde::{Serialize, Serializer};
 use crate::error::Error;
 use crate::event::IAM_USER;
 use crate::rule::parameters::Parameters;
-use crate::rule::verdict::{ComplianceType, Verdict};
+use crate::rule::verdict::{ComplianceType, Summary, Verdict};
 
 /// An entry of `PutEvaluations`. Serializes as AWS Config spells it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -46,16 +46,12 @@ impl Evaluation {
 }
 
 /// The evaluations that answer an event.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Answer {
     /// What is put.
     pub evaluations: Vec<Evaluation>,
+    /// The users that were judged, also those whose result is not put since it has not changed.
+    pub summary: Summary,
     /// Why the answer is not whole: what there is of it is put, then the invocation fails.
     pub shortfall: Option<Error>,
-}
-
-impl From<Evaluation> for Answer {
-    fn from(evaluation: Evaluation) -> Self {
-        Self { evaluations: vec![evaluation], shortfall: None }
-    }
 }

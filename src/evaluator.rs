@@ -1,6 +1,7 @@
 //! The Lambda function that answers the events of the rule: whose, with whose credentials, and with what.
 
 use std::collections::BTreeSet;
+use std::time::Instant;
 
 use chrono::{DateTime, Utc};
 
@@ -11,7 +12,8 @@ use crate::evaluation::{Answer, Evaluation};
 use crate::event::{self, ConfigEvent, Event, IAM_USER, is_account_id, partition_and_account};
 use crate::judge::judge_event;
 use crate::lambda::Invocation;
-use crate::rule::verdict::ComplianceType;
+use crate::metrics::Done;
+use crate::rule::verdict::{ComplianceType, Summary};
 use crate::sweep::sweep;
 
 /// Environment variable with the accounts whose events are answered, 12 digits each, separated by commas.
@@ -72,13 +74,30 @@ impl Evaluator {
     }
 }
 
-/// Judges what an event asks for and puts the evaluations.
+/// Judges what an event asks for, puts the evaluations, and logs what it took.
 async fn put_answer(event: &ConfigEvent, aws: &Live, invocation: &Invocation) -> Result<(), Error> {
-    let Answer { evaluations, shortfall } =
-        Box::pin(answer(event, &aws.until(Some(invocation.reads_until)), invocation.now)).await?;
-    aws.config.put_evaluations(&event.result_token, &evaluations).await?;
-    log(&invocation.request_id, &event.account_id, &evaluations);
-    shortfall.map_or(Ok(()), Err)
+    let started = Instant::now();
+    let (calls_before, throttles_before) = aws.meter.read();
+    let mut users = Summary::default();
+    let outcome = async {
+        let aws = aws.until(Some(invocation.reads_until));
+        let Answer { evaluations, summary, shortfall } = Box::pin(answer(event, &aws, invocation.now)).await?;
+        users = summary;
+        aws.config.put_evaluations(&event.result_token, &evaluations).await?;
+        log(&invocation.request_id, &event.account_id, &evaluations);
+        shortfall.map_or(Ok(()), Err)
+    };
+    let outcome = outcome.await;
+    let (calls, throttles) = aws.meter.read();
+    let done = Done {
+        users,
+        calls: calls - calls_before,
+        throttles: throttles - throttles_before,
+        failed: outcome.is_err(),
+        duration: started.elapsed(),
+    };
+    done.log(&event.account_id, invocation.now);
+    outcome
 }
 
 /// Answers an event from live reads: one resource, or the whole account.
@@ -91,7 +110,7 @@ pub async fn answer(event: &ConfigEvent, aws: &Live, now: DateTime<Utc>) -> Resu
         let parameters = event.parameters.clone().resolve();
         return sweep(aws, event.rule_name.as_deref(), &parameters, ordering, now).await;
     }
-    judge_event(event, aws, now).await.map(Answer::from)
+    judge_event(event, aws, now).await
 }
 
 /// One line for what was put: a user's verdict, or a sweep's counts.

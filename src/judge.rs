@@ -3,11 +3,11 @@
 use chrono::{DateTime, Utc};
 
 use crate::error::Error;
-use crate::evaluation::Evaluation;
+use crate::evaluation::{Answer, Evaluation};
 use crate::event::{ChangedUser, ConfigEvent, Invocation};
 use crate::rule::facts::Facts;
 use crate::rule::parameters::Parameters;
-use crate::rule::verdict::Verdict;
+use crate::rule::verdict::{Summary, Verdict};
 use crate::rule::{Need, Step, decide};
 
 /// Where the facts about users come from: live IAM, or a credential report.
@@ -33,25 +33,23 @@ pub trait FactSource {
 ///
 /// - [`Error::ScheduledOffline`] for a scheduled event, which is about no one resource;
 /// - any other [`Error`] of a fact that could not be read: there is never a verdict from missing facts.
-pub async fn judge_event(
-    event: &ConfigEvent,
-    source: &impl FactSource,
-    now: DateTime<Utc>,
-) -> Result<Evaluation, Error> {
+pub async fn judge_event(event: &ConfigEvent, source: &impl FactSource, now: DateTime<Utc>) -> Result<Answer, Error> {
     let parameters = event.parameters.clone().resolve();
-    match &event.invocation {
-        Invocation::NotApplicable { resource_type, resource_id, ordering, reason } => Ok(Evaluation {
-            resource_type: resource_type.clone(),
-            ..Evaluation::new(resource_id, &Verdict::NotApplicable(*reason), &parameters, *ordering)
-        }),
-        Invocation::Change(user) => judge_changed(user.clone(), source, &parameters, now).await,
+    let (evaluation, verdict) = match &event.invocation {
+        Invocation::NotApplicable { resource_type, resource_id, ordering, reason } => {
+            let verdict = Verdict::NotApplicable(*reason);
+            let evaluation = Evaluation::new(resource_id, &verdict, &parameters, *ordering);
+            (Evaluation { resource_type: resource_type.clone(), ..evaluation }, verdict)
+        }
+        Invocation::Change(user) => judge_changed(user.clone(), source, &parameters, now).await?,
         Invocation::OversizedChange(user) => {
             let told = user.user_name.is_some() && user.created.is_some();
             let user = if told { user.clone() } else { source.recorded(user.clone()).await? };
-            judge_changed(user, source, &parameters, now).await
+            judge_changed(user, source, &parameters, now).await?
         }
-        Invocation::Scheduled { .. } => Err(Error::ScheduledOffline),
-    }
+        Invocation::Scheduled { .. } => return Err(Error::ScheduledOffline),
+    };
+    Ok(Answer { evaluations: vec![evaluation], summary: Summary::from_iter([&verdict]), shortfall: None })
 }
 
 async fn judge_changed(
@@ -59,7 +57,7 @@ async fn judge_changed(
     source: &impl FactSource,
     parameters: &Parameters,
     now: DateTime<Utc>,
-) -> Result<Evaluation, Error> {
+) -> Result<(Evaluation, Verdict), Error> {
     let Some(user_name) = user.user_name else {
         let problem = "neither its item nor what AWS Config recorded has its name or ARN".to_owned();
         return Err(Error::FactMissing { user: user.user_id, problem });
@@ -67,7 +65,7 @@ async fn judge_changed(
     let facts =
         Facts { user_id: Some(user.user_id.clone()), arn: user.arn, created: user.created, ..Facts::unread(user_name) };
     let verdict = judge(facts, source, parameters, now).await?;
-    Ok(Evaluation::new(&user.user_id, &verdict, parameters, user.ordering))
+    Ok((Evaluation::new(&user.user_id, &verdict, parameters, user.ordering), verdict))
 }
 
 /// Judges one user, reading each fact that the decision asks for.

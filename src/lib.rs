@@ -9,7 +9,7 @@
 //! - [`judge`]: one user, from whatever source of facts, to a verdict; [`evaluation`]: what AWS Config is told of it;
 //! - [`aws`]: the AWS edge, the only place that names an SDK: live facts, and evaluations put;
 //! - [`sweep`]: the whole account; [`evaluator`]: the Lambda function that answers the events of the rule;
-//! - [`lambda`]: what the Lambda binaries share: log, failed invocations;
+//! - [`lambda`]: what the Lambda binaries share: log, failed invocations; [`metrics`]: what an invocation did;
 //! - [`cli`] and [`report`]: the command-line tool, and the forms of an audit's result;
 //! - [`error`]: what can go wrong, by the operation that failed; [`text`]: what others wrote, made fit to print;
 //!   [`clock`]: the time, read at the edge.
@@ -58,6 +58,7 @@ pub mod evaluator;
 pub mod event;
 pub mod judge;
 pub mod lambda;
+pub mod metrics;
 #[cfg(feature = "cli")]
 pub mod report;
 pub mod rule;

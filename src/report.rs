@@ -7,7 +7,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 
 use crate::rule::facts::Facts;
 use crate::rule::parameters::Parameters;
-use crate::rule::verdict::{Cleared, ComplianceType, Verdict};
+use crate::rule::verdict::{Summary, Verdict};
 
 /// The users of an account, judged.
 #[derive(Debug, Clone)]
@@ -67,33 +67,11 @@ impl JudgedUser {
     }
 }
 
-/// How many users there are of each kind.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Summary {
-    /// COMPLIANT users, those with an exception among them.
-    pub compliant: usize,
-    /// NON_COMPLIANT users.
-    pub non_compliant: usize,
-    /// Users that only an exception makes COMPLIANT.
-    pub excepted: usize,
-    /// All users that were judged.
-    pub total: usize,
-}
-
 impl AuditReport {
     /// Counts the users.
     #[must_use]
     pub fn summary(&self) -> Summary {
-        self.users.iter().fold(Summary::default(), |mut summary, user| {
-            match user.verdict.compliance_type() {
-                ComplianceType::Compliant => summary.compliant += 1,
-                ComplianceType::NonCompliant => summary.non_compliant += 1,
-                ComplianceType::NotApplicable => {}
-            }
-            summary.excepted += usize::from(matches!(user.verdict, Verdict::Compliant(Cleared::Excepted { .. })));
-            summary.total += 1;
-            summary
-        })
+        self.users.iter().map(|user| &user.verdict).collect()
     }
 }
 

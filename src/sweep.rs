@@ -61,6 +61,8 @@ pub async fn sweep(
     let account = judge_account(aws, parameters, now, |_, _| {}).await?;
 
     let mut evaluations = Vec::new();
+    let judged = account.users.iter().filter_map(|(_, outcome)| outcome.as_ref()?.as_ref().ok());
+    let summary = judged.collect();
     let mut shortfall = Shortfall { total: account.users.len(), ..Shortfall::default() };
     let mut existing = BTreeSet::new();
     for (user, outcome) in &account.users {
@@ -84,7 +86,7 @@ pub async fn sweep(
         Ok(None) => {}
         Err(error) => shortfall.not_cleaned(&error),
     }
-    Ok(Answer { evaluations, shortfall: shortfall.into_error() })
+    Ok(Answer { evaluations, summary, shortfall: shortfall.into_error() })
 }
 
 /// The results that AWS Config holds for the rule; `None` if it cannot be asked by this name.

@@ -204,6 +204,51 @@ fn works_with_a_runtime_api_under_a_path() {
     lambda.invoke(events::created(ACCOUNT, &alice()).token(aws.issue_token(RULE))).expect_success();
 }
 
+mod metrics {
+    use super::*;
+    use setup_keys::metrics::{DIMENSION, METRICS, NAMESPACE};
+
+    /// The metrics of the last invocation, as CloudWatch reads them from the log.
+    #[track_caller]
+    fn metrics(lambda: &Lambda) -> Value {
+        let line =
+            lambda.log_objects().into_iter().rfind(|line| line.get("_aws").is_some()).expect("a line of metrics");
+        let directive = &line["_aws"]["CloudWatchMetrics"][0];
+        assert_eq!((&directive["Namespace"], &directive["Dimensions"]), (&json!(NAMESPACE), &json!([[DIMENSION]])));
+        let names: Vec<_> =
+            directive["Metrics"].as_array().unwrap().iter().map(|metric| metric["Name"].clone()).collect();
+        assert_eq!(names, METRICS.map(|(name, _)| json!(name)));
+        assert!(METRICS.iter().all(|(name, _)| line[*name].is_u64()), "{line}");
+        line
+    }
+
+    #[test]
+    fn tell_what_an_invocation_did() {
+        let user = alice().password().key("AKIASETUP00000000001", 4);
+        let aws = AwsDouble::with_users([user.clone()]);
+        aws.fail(Fault::new("ListAccessKeys", FaultKind::Throttle).times(1));
+        aws.fail(Fault::new("PutEvaluations", FaultKind::Unavailable).times(1));
+        let lambda = Lambda::start(EVALUATOR, &aws);
+        lambda.invoke(events::created(ACCOUNT, &user).token(aws.issue_token(RULE))).expect_success();
+        let told = metrics(&lambda);
+        assert_eq!(told["AccountId"], ACCOUNT);
+        assert_eq!(told["Calls"], json!(aws.calls().len()), "{:?}", aws.action_names());
+        let counts = ["UsersJudged", "NonCompliantUsers", "ExceptedUsers", "Throttles", "Failures"]
+            .map(|name| told[name].clone());
+        assert_eq!(counts, [json!(1), json!(1), json!(0), json!(1), json!(0)]);
+    }
+
+    #[test]
+    fn count_an_invocation_that_failed() {
+        let aws = AwsDouble::with_users([alice()]);
+        aws.fail(Fault::new("ListAccessKeys", FaultKind::AccessDenied));
+        let lambda = Lambda::start(EVALUATOR, &aws);
+        lambda.invoke(events::created(ACCOUNT, &alice()).token(aws.issue_token(RULE))).expect_failure();
+        let told = metrics(&lambda);
+        assert_eq!(["UsersJudged", "Calls", "Failures"].map(|name| told[name].clone()), [json!(0), json!(1), json!(1)]);
+    }
+}
+
 mod accounts {
     use super::*;
 

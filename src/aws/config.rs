@@ -1,6 +1,7 @@
 //! AWS Config: puts evaluations, and looks up what a notification's summary lacks.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use aws_config::SdkConfig;
 use aws_sdk_config::Client;
@@ -9,10 +10,11 @@ use aws_sdk_config::types::{self, ResourceType};
 use chrono::{DateTime, Utc};
 
 use super::pace::backoff;
-use super::{call_error, time};
+use super::{CountCalls, call_error, time};
 use crate::error::{CallError, CallFailure, Error};
 use crate::evaluation::Evaluation;
 use crate::event::{ChangedUser, IAM_USER, ResultToken};
+use crate::metrics::Meter;
 use crate::rule::verdict::ComplianceType;
 
 /// The most evaluations in one call (Config API Reference, `PutEvaluations`).
@@ -49,8 +51,9 @@ impl StoredResult {
 impl Config {
     /// A client with these settings.
     #[must_use]
-    pub fn new(settings: &SdkConfig) -> Self {
-        Self(Client::new(settings))
+    pub fn new(settings: &SdkConfig, meter: &Arc<Meter>) -> Self {
+        let settings = aws_sdk_config::config::Builder::from(settings).interceptor(CountCalls(Arc::clone(meter)));
+        Self(Client::from_conf(settings.build()))
     }
 
     /// Puts evaluations, at most 100 a call; none at all is one call with an empty list, which closes a run of the rule.

@@ -15,9 +15,10 @@ use futures_util::future::try_join_all;
 use tokio::time::{Instant, sleep};
 
 use super::pace::{Pace, backoff};
-use super::{call_error, failure, time};
+use super::{CountCalls, call_error, failure, time};
 use crate::credential_report::{self, Rows};
 use crate::error::{CallError, CallFailure, Error};
+use crate::metrics::Meter;
 use crate::rule::Need;
 use crate::rule::facts::{AccessKey, Facts, Identity, KeyName, KeyStatus, Keys, LastUse, LoginProfile};
 
@@ -59,10 +60,13 @@ enum Fact {
 impl Iam {
     /// A client with these settings.
     #[must_use]
-    pub fn new(settings: &SdkConfig) -> Self {
-        // Retries are the pace's: the SDK's would throttle each call on its own.
-        let settings = aws_sdk_iam::config::Builder::from(settings).retry_config(RetryConfig::disabled());
-        Self { client: Client::from_conf(settings.build()), pace: Arc::new(Pace::new()), deadline: None }
+    pub fn new(settings: &SdkConfig, meter: &Arc<Meter>) -> Self {
+        let settings = aws_sdk_iam::config::Builder::from(settings)
+            .interceptor(CountCalls(Arc::clone(meter)))
+            // Retries are the pace's: the SDK's would throttle each call on its own.
+            .retry_config(RetryConfig::disabled());
+        let pace = Arc::new(Pace::new(Arc::clone(meter)));
+        Self { client: Client::from_conf(settings.build()), pace, deadline: None }
     }
 
     /// The same client, its calls not tried again after `deadline`.

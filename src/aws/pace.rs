@@ -6,10 +6,12 @@
 //! pace and is not an error before the deadline; other failures are tried again a few times.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
+
+use crate::metrics::Meter;
 
 /// How often a call that fails for a passing reason (not throttling) is made in all.
 const ATTEMPTS: u32 = 4;
@@ -47,7 +49,10 @@ pub(super) enum Failure {
 
 /// The pace of all calls to a service.
 #[derive(Debug)]
-pub(super) struct Pace(Mutex<State>);
+pub(super) struct Pace {
+    state: Mutex<State>,
+    meter: Arc<Meter>,
+}
 
 #[derive(Debug)]
 struct State {
@@ -62,8 +67,9 @@ struct State {
 }
 
 impl Pace {
-    pub(super) fn new() -> Self {
-        Self(Mutex::new(State { rate: None, next: Instant::now(), successes: VecDeque::new(), cut: None }))
+    pub(super) fn new(meter: Arc<Meter>) -> Self {
+        let state = State { rate: None, next: Instant::now(), successes: VecDeque::new(), cut: None };
+        Self { state: Mutex::new(state), meter }
     }
 
     /// Makes a call, and makes it again while `classify` says that it may help and there is time.
@@ -91,7 +97,10 @@ impl Pace {
             };
             let now = Instant::now();
             not_before = match classify(&error) {
-                Failure::Throttled => self.state().throttled(started, now),
+                Failure::Throttled => {
+                    self.meter.throttle();
+                    self.state().throttled(started, now)
+                }
                 Failure::Transient if attempt < ATTEMPTS => {
                     attempt += 1;
                     now + backoff(attempt - 1)
@@ -106,7 +115,7 @@ impl Pace {
 
     fn state(&self) -> MutexGuard<'_, State> {
         // Nothing in here can be left half done.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -37,8 +37,8 @@ pub(super) struct Replay {
 
 impl Replay {
     pub(super) async fn run(self) -> Result<Outcome, Failure> {
-        let Answer { evaluations, shortfall } = match read_event(&self.event)? {
-            Event::Proactive => Answer { evaluations: Vec::new(), shortfall: None },
+        let Answer { evaluations, shortfall, .. } = match read_event(&self.event)? {
+            Event::Proactive => Answer::default(),
             Event::Config(mut event) => {
                 event.parameters = event.parameters.overridden_by(self.parameters.0.clone());
                 self.judge(&event).await?
@@ -60,7 +60,7 @@ impl Replay {
         let judged = if let Some(report) = &self.credential_report {
             let facts = ReportSource::read(report.open_report()?).map_err(|error| report.locate(&error))?;
             same_account("the credential report", facts.account().unwrap_or("none"), event)?;
-            judge_event(event, &facts, now).await.map(Answer::from)
+            judge_event(event, &facts, now).await
         } else {
             let settings = aws::sdk_config().await;
             let caller = aws::session::caller_account(&settings).await.map_err(|error| error.to_string())?;

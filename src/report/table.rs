@@ -4,8 +4,8 @@ use std::io::{self, IsTerminal, Write};
 
 use comfy_table::{ContentArrangement, Table, presets};
 
-use super::{AuditReport, JudgedUser, NO_EXCEPTIONS, Source, Summary, iso};
-use crate::rule::verdict::{Cleared, Verdict};
+use super::{AuditReport, JudgedUser, NO_EXCEPTIONS, Source, iso};
+use crate::rule::verdict::{Cleared, Summary, Verdict};
 use crate::text::{count, printable};
 
 /// Columns of the terminal on standard output; `None` if it is no terminal, and nothing is wrapped.

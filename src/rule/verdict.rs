@@ -243,3 +243,34 @@ impl KeyName {
         }
     }
 }
+
+/// How many users there are of each kind.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Summary {
+    /// COMPLIANT users, those with an exception among them.
+    pub compliant: usize,
+    /// NON_COMPLIANT users.
+    pub non_compliant: usize,
+    /// Users that only an exception makes COMPLIANT.
+    pub excepted: usize,
+    /// All users that were judged; one that does not exist is none.
+    pub total: usize,
+}
+
+impl<'a> FromIterator<&'a Verdict> for Summary {
+    fn from_iter<I: IntoIterator<Item = &'a Verdict>>(verdicts: I) -> Self {
+        let mut summary = Self::default();
+        for verdict in verdicts {
+            match verdict {
+                Verdict::Compliant(cleared) => {
+                    summary.compliant += 1;
+                    summary.excepted += usize::from(matches!(cleared, Cleared::Excepted { .. }));
+                }
+                Verdict::NonCompliant { .. } => summary.non_compliant += 1,
+                Verdict::NotApplicable(_) => continue,
+            }
+            summary.total += 1;
+        }
+        summary
+    }
+}
