@@ -24,10 +24,7 @@ clippy:
 doc:
 	$(CARGO) doc --locked --no-deps --document-private-items
 
-# The evaluator as it is deployed, without what only the command-line tool needs: its size, plain and zipped.
-.PHONY: size
-size:
-	$(CARGO) build --locked --release --no-default-features --bin evaluator
-	python3 -c 'import pathlib, zlib; \
-	binary = pathlib.Path("target/release/evaluator").read_bytes(); \
-	print(f"evaluator: {len(binary):,} bytes, {len(zlib.compress(binary, 9)):,} zipped")'
+# The Lambda functions as they are deployed: target/package/*.zip, with their sizes.
+.PHONY: package
+package:
+	bash scripts/package.sh

@@ -145,7 +145,12 @@ impl Lambda {
     }
 
     /// The same with its AWS at another address.
+    ///
+    /// A variable such as `EVALUATOR_BINARY` names another binary of the function, for example the one that
+    /// `make package` makes.
     pub fn launch_at(binary: &str, endpoint: &str) -> Launch {
+        let variable = format!("{}_BINARY", function_name(binary).to_uppercase());
+        let binary = &std::env::var(variable).unwrap_or_else(|_| binary.to_owned());
         let environment = [
             ("AWS_LAMBDA_FUNCTION_NAME", function_name(binary)),
             ("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST"),

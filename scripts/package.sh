@@ -1,0 +1,45 @@
+#!/usr/bin/env bash
+# Builds the Lambda functions for `provided.al2023` and zips them into target/package: for x86-64 always, for arm64 where
+# the Rust target is installed (`rustup target add aarch64-unknown-linux-gnu`).
+set -euo pipefail
+
+root=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)
+cd "$root"
+tools=target/package-tools
+functions=(evaluator)
+
+wanted=$(sha256sum <scripts/package-requirements.txt)
+if [[ $(cat "$tools/stamp" 2>/dev/null) != "$wanted" ]]; then
+    rm -rf "$tools"
+    python3 -m venv "$tools"
+    "$tools/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: \
+        --requirement scripts/package-requirements.txt
+    echo "$wanted" >"$tools/stamp"
+fi
+PATH=$root/$tools/bin:$PATH
+
+# Where the sources lie must not show in the binary: the same source, the same zip.
+export RUSTFLAGS="--remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=/cargo --remap-path-prefix=$root=/setup-keys"
+
+export CARGO_TARGET_DIR=$root/target/package-build
+
+mkdir -p target/package
+for architecture in x86_64 aarch64; do
+    triple=$architecture-unknown-linux-gnu
+    if ! [[ -d $(rustc --print sysroot)/lib/rustlib/$triple ]]; then
+        echo "package.sh: no Rust target $triple, so nothing is made for it" >&2
+        continue
+    fi
+    case $architecture in
+        x86_64) suffix= ;;
+        aarch64) suffix=-arm64 ;;
+    esac
+    for function in "${functions[@]}"; do
+        # `--disable-optimizations`: only our own release profile holds. 2.34 is the glibc of Amazon Linux 2023.
+        cargo lambda build --quiet --release --locked --no-default-features --bin "$function" \
+            --disable-optimizations --target "$triple.2.34" \
+            --lambda-dir "target/package-build/lambda-$architecture"
+        python3 scripts/package.py "target/package-build/lambda-$architecture/$function/bootstrap" \
+            "target/package/$function$suffix.zip"
+    done
+done
