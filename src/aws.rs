@@ -12,7 +12,9 @@ use aws_config::meta::region::RegionProviderChain;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, SdkConfig};
 use aws_sdk_iam::config::http::HttpResponse;
-use aws_sdk_iam::config::interceptors::BeforeTransmitInterceptorContextRef;
+use aws_sdk_iam::config::interceptors::{
+    AfterDeserializationInterceptorContextRef, BeforeTransmitInterceptorContextRef,
+};
 use aws_sdk_iam::config::{ConfigBag, Intercept, RuntimeComponents};
 use aws_sdk_iam::error::BoxError;
 use aws_sdk_iam::error::{ProvideErrorMetadata, SdkError};
@@ -26,6 +28,7 @@ use crate::metrics::Meter;
 use crate::rule::Need;
 use crate::rule::facts::Facts;
 use pace::Failure;
+pub(crate) use pace::backoff;
 use tokio::time::Instant;
 
 /// Settings of every client: the default credential chain and region, whatever the standard environment variables say.
@@ -99,6 +102,29 @@ impl Intercept for CountCalls {
     ) -> Result<(), BoxError> {
         self.0.call();
         Ok(())
+    }
+}
+
+/// Refuses an answer without a body, which the SDK takes for one that says nothing: that all evaluations were taken, or
+/// that there are no results. AWS Config always answers with a JSON object.
+#[derive(Debug)]
+struct RefuseEmptyAnswers;
+
+impl Intercept for RefuseEmptyAnswers {
+    fn name(&self) -> &'static str {
+        "RefuseEmptyAnswers"
+    }
+
+    fn read_after_deserialization(
+        &self,
+        context: &AfterDeserializationInterceptorContextRef<'_>,
+        _components: &RuntimeComponents,
+        _settings: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        match context.response().body().bytes() {
+            Some([]) => Err("the answer is empty".into()),
+            _ => Ok(()),
+        }
     }
 }
 

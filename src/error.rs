@@ -4,6 +4,7 @@
 //! destination sees it. [`Error::code`] is the stable `error_type` of a failed invocation.
 
 use crate::event::{EventError, Problem};
+use crate::rule::parameters::ParameterError;
 use crate::text;
 
 /// Why an event, or one user of it, was not judged.
@@ -63,6 +64,27 @@ pub enum Error {
         /// The first distinct reasons.
         reasons: Vec<String>,
     },
+    /// A request to the remediator is not one that it can answer.
+    #[error("invalid request: {problem}")]
+    Request {
+        /// Which member is wrong, and how.
+        problem: String,
+    },
+    /// A rule parameter in a request to the remediator is not allowed.
+    #[error("invalid request: parameters: {0}")]
+    RequestParameter(#[source] ParameterError),
+    /// Some keys were not acted on as planned.
+    #[error("some keys were not acted on: {response}")]
+    ActionsFailed {
+        /// The whole response, as JSON.
+        response: String,
+    },
+    /// IAM does not show a key as it was left.
+    #[error("the change of the key was accepted, but it is not to be seen")]
+    NotSeen {
+        /// The key.
+        access_key_id: String,
+    },
     /// A scheduled event without an account to sweep.
     #[error(
         "a scheduled event judges all users by unique id, which a credential report does not have: run `setup-keys audit \
@@ -91,6 +113,10 @@ impl Error {
             Self::Call(call) => call.kind.code(),
             Self::EvaluationsNotTaken { .. } => "EvaluationsNotTaken",
             Self::SweepIncomplete { .. } => "SweepIncomplete",
+            Self::Request { .. } => "InvalidRequest",
+            Self::RequestParameter(_) => "InvalidRuleParameter",
+            Self::ActionsFailed { .. } => "ActionsFailed",
+            Self::NotSeen { .. } => "NotSeen",
             Self::ScheduledOffline => "ScheduledOffline",
             Self::FactMissing { .. } => "FactMissing",
         }
@@ -149,7 +175,9 @@ pub enum CallFailure {
 }
 
 impl CallFailure {
-    const fn code(self) -> &'static str {
+    /// A stable name of the kind, the `error_type` of a failed invocation.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
         match self {
             Self::AccessDenied => "AccessDenied",
             Self::Credentials => "CredentialsRefused",

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use lambda_runtime::{Diagnostic, LambdaEvent, Runtime, service_fn};
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 use tokio::time::Instant;
 use tracing::level_filters::LevelFilter;
@@ -77,7 +77,7 @@ pub struct Invocation {
 
 /// Answers one invocation after the other, until AWS Lambda ends the process. An error of `handler` is a failed invocation
 /// with [`Error::code`] as its `error_type` and the whole chain of causes as its message.
-pub async fn run(handler: impl AsyncFn(&Invocation) -> Result<(), Error>) -> ExitCode {
+pub async fn run<T: Serialize>(handler: impl AsyncFn(&Invocation) -> Result<T, Error>) -> ExitCode {
     let handler = &handler;
     let service = service_fn(async |event: LambdaEvent<Payload>| {
         let (Payload(event), context) = event.into_parts();

@@ -9,6 +9,7 @@
 //! - [`judge`]: one user, from whatever source of facts, to a verdict; [`evaluation`]: what AWS Config is told of it;
 //! - [`aws`]: the AWS edge, the only place that names an SDK: live facts, and evaluations put;
 //! - [`sweep`]: the whole account; [`evaluator`]: the Lambda function that answers the events of the rule;
+//! - [`remediator`]: the Lambda function that gets setup keys out of the way;
 //! - [`lambda`]: what the Lambda binaries share: log, failed invocations; [`metrics`]: what an invocation did;
 //! - [`cli`] and [`report`]: the command-line tool, and the forms of an audit's result;
 //! - [`error`]: what can go wrong, by the operation that failed; [`text`]: what others wrote, made fit to print;
@@ -59,6 +60,7 @@ pub mod event;
 pub mod judge;
 pub mod lambda;
 pub mod metrics;
+pub mod remediator;
 #[cfg(feature = "cli")]
 pub mod report;
 pub mod rule;

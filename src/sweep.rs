@@ -3,17 +3,18 @@
 //!
 //! The verdict on every user is the one that a change event for it would give at the same moment.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::StreamExt;
 use futures_util::stream;
-use tokio::time::timeout_at;
+use tokio::time::{Instant, timeout_at};
 
 use crate::aws::Live;
 use crate::aws::config::StoredResult;
 use crate::aws::iam::ListedUser;
-use crate::error::Error;
+use crate::error::{CallError, CallFailure, Error};
 use crate::evaluation::{Answer, Evaluation};
 use crate::judge::{FactSource, judge};
 use crate::rule::facts::{Facts, LoginProfile};
@@ -24,6 +25,9 @@ use crate::rule::{Need, Step, decide};
 
 /// How many users are read at once. IAM throttles by calls a second; this only bounds how many wait for an answer.
 const USERS_AT_ONCE: usize = 16;
+
+/// How long a sweep waits for the credential report at most.
+const REPORT_TIME: Duration = Duration::from_mins(1);
 
 /// A report this old is not the one that IAM generates on demand: worth a warning, not an error.
 const FRESH_REPORT: TimeDelta = TimeDelta::hours(4);
@@ -90,7 +94,7 @@ pub async fn sweep(
 }
 
 /// The results that AWS Config holds for the rule; `None` if it cannot be asked by this name.
-async fn stored_results(aws: &Live, rule_name: Option<&str>) -> Result<Option<HashMap<String, StoredResult>>, Error> {
+async fn stored_results(aws: &Live, rule_name: Option<&str>) -> Result<Option<BTreeMap<String, StoredResult>>, Error> {
     match rule_name {
         Some(name) if name.chars().count() <= MAX_ASKABLE_RULE_NAME => aws.config.stored_results(name).await.map(Some),
         _ => {
@@ -115,8 +119,22 @@ pub async fn judge_account(
     now: DateTime<Utc>,
     progress: impl Fn(usize, usize),
 ) -> Result<JudgedAccount, Error> {
-    let report = Report::read(aws, now).await;
-    let listed = aws.iam.users().await?;
+    // Without a report there must be time left to read every user.
+    let report_until = Instant::now()
+        + aws
+            .deadline()
+            .map_or(REPORT_TIME, |deadline| (deadline.saturating_duration_since(Instant::now()) / 4).min(REPORT_TIME));
+    let report = Report::read(&aws.until(Some(report_until)), now).await;
+    let listed = before(aws.deadline(), aws.iam.users()).await.unwrap_or_else(|| {
+        Err(CallError {
+            operation: "iam:ListUsers",
+            resource: String::new(),
+            kind: CallFailure::Throttled,
+            detail: "there was no time left to list the users".to_owned(),
+        }
+        .into())
+    })?;
+    let report = report.map(|report| report.without_moved_names(&listed));
     let total = listed.len();
     let mut users: Vec<_> = listed.into_iter().map(|user| (user, None)).collect();
     let mut live = Vec::new();
@@ -141,13 +159,18 @@ pub async fn judge_account(
             progress(done, total);
         }
     };
-    match aws.deadline() {
-        // Who is not reached by then is told by the outcome that is missing.
-        Some(deadline) => timeout_at(deadline, read_all).await.unwrap_or(()),
-        None => read_all.await,
-    }
+    // Who is not reached by then is told by the outcome that is missing.
+    before(aws.deadline(), read_all).await;
     drop(judged);
     Ok(JudgedAccount { users, report_generated: report.map(|report| report.generated) })
+}
+
+/// What a future comes to before a deadline; `None` if it does not.
+async fn before<T>(deadline: Option<Instant>, future: impl Future<Output = T>) -> Option<T> {
+    match deadline {
+        Some(deadline) => timeout_at(deadline, future).await.ok(),
+        None => Some(future.await),
+    }
 }
 
 /// Judges a user from live reads. With a row, its password is read first: without one, the row decides.
@@ -213,6 +236,17 @@ impl Report {
             }
         }
         Some(Self { generated, rows: by_arn })
+    }
+
+    /// The same report without the rows of users made in the same second as one whose row fits no user any more: one of
+    /// these may have taken the other's name, and rows have no ids to tell.
+    fn without_moved_names(mut self, users: &[ListedUser]) -> Self {
+        let existing: HashSet<_> = users.iter().map(|user| (user.arn.as_str(), Some(user.created))).collect();
+        let fits = |arn: &str, row: &Facts| existing.contains(&(arn, row.created));
+        let moved: HashSet<_> =
+            self.rows.iter().filter(|(arn, row)| !fits(arn, row)).map(|(_, row)| row.created).collect();
+        self.rows.retain(|_, row| !moved.contains(&row.created));
+        self
     }
 
     fn screen(&self, user: &ListedUser, parameters: &Parameters, now: DateTime<Utc>) -> (Screening, Option<Facts>) {

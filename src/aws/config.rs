@@ -1,6 +1,6 @@
 //! AWS Config: puts evaluations, and looks up what a notification's summary lacks.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use aws_config::SdkConfig;
@@ -10,7 +10,7 @@ use aws_sdk_config::types::{self, ResourceType};
 use chrono::{DateTime, Utc};
 
 use super::pace::backoff;
-use super::{CountCalls, call_error, time};
+use super::{CountCalls, RefuseEmptyAnswers, call_error, time};
 use crate::error::{CallError, CallFailure, Error};
 use crate::evaluation::Evaluation;
 use crate::event::{ChangedUser, IAM_USER, ResultToken};
@@ -52,7 +52,9 @@ impl Config {
     /// A client with these settings.
     #[must_use]
     pub fn new(settings: &SdkConfig, meter: &Arc<Meter>) -> Self {
-        let settings = aws_sdk_config::config::Builder::from(settings).interceptor(CountCalls(Arc::clone(meter)));
+        let settings = aws_sdk_config::config::Builder::from(settings)
+            .interceptor(CountCalls(Arc::clone(meter)))
+            .interceptor(RefuseEmptyAnswers);
         Self(Client::from_conf(settings.build()))
     }
 
@@ -62,15 +64,22 @@ impl Config {
     ///
     /// # Errors
     ///
-    /// - [`Error::Call`] if a call fails;
+    /// - [`Error::Call`] of the first call that fails; the others are made, unless the token is refused;
     /// - [`Error::EvaluationsNotTaken`] if entries are still handed back after four attempts; the others are put.
     pub async fn put_evaluations(&self, token: &ResultToken, evaluations: &[Evaluation]) -> Result<(), Error> {
         let mut not_taken: Vec<types::Evaluation> = Vec::new();
         let entries = evaluations.iter().map(entry).collect::<Result<Vec<_>, _>>()?;
         let chunks: Vec<_> = if entries.is_empty() { vec![&[][..]] } else { entries.chunks(MAX_EVALUATIONS).collect() };
+        let mut failed = Ok(());
         for chunk in chunks {
-            not_taken.extend(self.put_chunk(token, chunk.to_vec()).await?);
+            match self.put_chunk(token, chunk.to_vec()).await {
+                Ok(entries) => not_taken.extend(entries),
+                Err(error) if error.code() == CallFailure::ResultToken.code() => return Err(error),
+                // The others may be taken.
+                Err(error) => failed = failed.and(Err(error)),
+            }
         }
+        failed?;
         if not_taken.is_empty() {
             return Ok(());
         }
@@ -113,8 +122,8 @@ impl Config {
     /// # Errors
     ///
     /// - [`Error::Call`] if a call fails.
-    pub async fn stored_results(&self, rule_name: &str) -> Result<HashMap<String, StoredResult>, Error> {
-        let mut results = HashMap::new();
+    pub async fn stored_results(&self, rule_name: &str) -> Result<BTreeMap<String, StoredResult>, Error> {
+        let mut results = BTreeMap::new();
         let mut next_token = None;
         loop {
             let request = self
@@ -142,6 +151,19 @@ impl Config {
                 return Ok(results);
             }
         }
+    }
+
+    /// The name of the user with this unique id, as AWS Config recorded it; `None` if it has recorded no such user.
+    ///
+    /// # Errors
+    ///
+    /// - [`Error::Call`] if the call fails.
+    pub async fn discovered_user_name(&self, user_id: &str) -> Result<Option<String>, Error> {
+        let request = self.0.list_discovered_resources().resource_type(ResourceType::User).resource_ids(user_id);
+        let answer = request.send().await;
+        let answer = answer.map_err(|error| call_error("config:ListDiscoveredResources", user_id, &error))?;
+        let resources = answer.resource_identifiers.unwrap_or_default().into_iter();
+        Ok(resources.filter(|it| it.resource_id.as_deref() == Some(user_id)).find_map(|it| it.resource_name))
     }
 
     /// Completes a user of whom a notification's summary says too little from the newest item recorded by then.

@@ -9,7 +9,7 @@ use aws_config::retry::RetryConfig;
 use aws_sdk_iam::Client;
 use aws_sdk_iam::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_iam::primitives;
-use aws_sdk_iam::types::{self, ReportStateType};
+use aws_sdk_iam::types::{self, ReportStateType, StatusType};
 use chrono::{DateTime, Utc};
 use futures_util::future::try_join_all;
 use tokio::time::{Instant, sleep};
@@ -24,6 +24,8 @@ use crate::rule::facts::{AccessKey, Facts, Identity, KeyName, KeyStatus, Keys, L
 
 /// The most users in one page (IAM API Reference, `ListUsers`: `MaxItems` 1 to 1000).
 const MAX_USERS: i32 = 1000;
+
+const LAST_USED: &str = "iam:GetAccessKeyLastUsed";
 
 /// How often IAM is asked whether the credential report is ready: with the pauses between, about a minute.
 const REPORT_POLLS: u32 = 15;
@@ -97,7 +99,7 @@ impl Iam {
         let user = &facts.user_name;
         let read = try_join_all(needs.iter().map(async |need| match need {
             Need::Keys => self.access_keys(user).await.map(Fact::Keys),
-            Need::LoginProfile => self.login_profile(user).await.map(Fact::LoginProfile),
+            Need::LoginProfile => self.login_profile(user).await,
             Need::Identity => self.identity(user).await.map(Fact::Identity),
             Need::LastUse(key) => self.last_use(user, key).await,
         }));
@@ -147,16 +149,25 @@ impl Iam {
         }
     }
 
-    /// `NoSuchEntity` means no password, or no such user: which of them is looked at before it matters.
-    async fn login_profile(&self, user: &str) -> Result<LoginProfile, Error> {
+    /// `NoSuchEntity` means no password, or no such user. Its message tells which; where it does not, it is taken for the
+    /// former, and whether the user exists is looked at before it matters.
+    async fn login_profile(&self, user: &str) -> Result<Fact, Error> {
         match self.call(async || self.client.get_login_profile().user_name(user).send().await).await {
-            Ok(_) => Ok(LoginProfile::Present),
-            Err(error) if is_no_such_entity(&error) => Ok(LoginProfile::Absent),
+            Ok(_) => Ok(Fact::LoginProfile(LoginProfile::Present)),
+            Err(error) if is_no_such_entity(&error) => {
+                let no_user = error.message().is_some_and(|message| message.starts_with("The user with name "));
+                Ok(if no_user { Fact::Identity(Identity::Gone) } else { Fact::LoginProfile(LoginProfile::Absent) })
+            }
             Err(error) => Err(call_error("iam:GetLoginProfile", user, &error).into()),
         }
     }
 
-    async fn identity(&self, user: &str) -> Result<Identity, Error> {
+    /// Who has this name now.
+    ///
+    /// # Errors
+    ///
+    /// - [`Error::Call`] if the call fails, or its answer lacks what every such answer has.
+    pub async fn identity(&self, user: &str) -> Result<Identity, Error> {
         const OPERATION: &str = "iam:GetUser";
         let output = match self.call(async || self.client.get_user().user_name(user).send().await).await {
             Ok(output) => output,
@@ -170,32 +181,79 @@ impl Iam {
         Ok(Identity::Read { user_id: id, created, tags })
     }
 
+    /// The status of one key of a user; `None` if there is no such key.
+    ///
+    /// # Errors
+    ///
+    /// - [`Error::Call`] if a call fails, or its answer lacks what every such answer has.
+    pub async fn key_status(&self, user: &str, id: &str) -> Result<Option<KeyStatus>, Error> {
+        let keys = self.access_keys(user).await?.unwrap_or_default();
+        let name = KeyName::Id(id.to_owned());
+        Ok(keys.into_iter().find(|key| key.name == name).map(|key| key.status))
+    }
+
+    /// Makes a key inactive.
+    ///
+    /// # Errors
+    ///
+    /// - [`Error::Call`] if the call fails.
+    pub async fn deactivate_key(&self, user: &str, id: &str) -> Result<(), Error> {
+        let request = async || {
+            let request = self.client.update_access_key().user_name(user).access_key_id(id);
+            request.status(StatusType::Inactive).send().await
+        };
+        let masked = KeyName::Id(id.to_owned()).masked();
+        self.call(request).await.map_err(|error| call_error("iam:UpdateAccessKey", &masked, &error))?;
+        Ok(())
+    }
+
+    /// Deletes a key; one that is gone already is deleted.
+    ///
+    /// # Errors
+    ///
+    /// - [`Error::Call`] if the call fails.
+    pub async fn delete_key(&self, user: &str, id: &str) -> Result<(), Error> {
+        let request = async || self.client.delete_access_key().user_name(user).access_key_id(id).send().await;
+        match self.call(request).await {
+            Ok(_) => Ok(()),
+            Err(error) if is_no_such_entity(&error) => Ok(()),
+            Err(error) => {
+                let masked = KeyName::Id(id.to_owned()).masked();
+                Err(call_error("iam:DeleteAccessKey", &masked, &error).into())
+            }
+        }
+    }
+
     /// The last use of a key; or, if the key is gone meanwhile, the keys that the user has now.
     async fn last_use(&self, user: &str, key: &KeyName) -> Result<Fact, Error> {
-        const OPERATION: &str = "iam:GetAccessKeyLastUsed";
-        let lacks = |member| incomplete(OPERATION, &key.masked(), member);
-        let KeyName::Id(id) = key else { return Err(lacks("AccessKeyId")) };
-        let output = self.call(async || self.client.get_access_key_last_used().access_key_id(id).send().await).await;
-        let output = match output {
-            Ok(output) => output,
-            Err(error) => {
-                let error = call_error(OPERATION, &key.masked(), &error);
-                if error.kind == CallFailure::AccessDenied {
-                    // IAM denies access to a key that does not exist, so this may be no matter of permissions.
-                    let keys = self.access_keys(user).await?;
-                    if keys.iter().flatten().all(|now| now.name != *key) {
-                        return Ok(Fact::Keys(keys));
-                    }
-                }
-                return Err(error.into());
+        let KeyName::Id(id) = key else { return Err(incomplete(LAST_USED, &key.masked(), "AccessKeyId")) };
+        match self.last_use_of(id).await {
+            Ok(last_use) => Ok(Fact::LastUse(key.clone(), last_use)),
+            // IAM denies access to a key that does not exist, so this may be no matter of permissions.
+            Err(Error::Call(error)) if error.kind == CallFailure::AccessDenied => {
+                let keys = self.access_keys(user).await?;
+                let gone = keys.iter().flatten().all(|now| now.name != *key);
+                if gone { Ok(Fact::Keys(keys)) } else { Err(error.into()) }
             }
-        };
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The last use of the key with this id.
+    ///
+    /// # Errors
+    ///
+    /// - [`Error::Call`] if the call fails, or its answer lacks what every such answer has.
+    pub async fn last_use_of(&self, id: &str) -> Result<LastUse, Error> {
+        let masked = KeyName::Id(id.to_owned()).masked();
+        let lacks = |member| incomplete(LAST_USED, &masked, member);
+        let output = self.call(async || self.client.get_access_key_last_used().access_key_id(id).send().await).await;
+        let output = output.map_err(|error| call_error(LAST_USED, &masked, &error))?;
         let last_used = output.access_key_last_used.ok_or_else(|| lacks("AccessKeyLastUsed"))?;
-        let last_use = match last_used.last_used_date.as_ref() {
-            None => LastUse::Never,
-            Some(date) => LastUse::At(time(date).ok_or_else(|| lacks("LastUsedDate"))?),
-        };
-        Ok(Fact::LastUse(key.clone(), last_use))
+        match last_used.last_used_date.as_ref() {
+            None => Ok(LastUse::Never),
+            Some(date) => time(date).map(LastUse::At).ok_or_else(|| lacks("LastUsedDate")),
+        }
     }
 
     /// Every user of the account, over all pages.

@@ -81,11 +81,15 @@ impl Pace {
     ) -> Result<T, E> {
         let mut attempt = 1;
         let mut not_before = Instant::now();
+        let mut failed = None;
         let patience = not_before + PATIENCE;
         let deadline = deadline.map_or(patience, |deadline| deadline.min(patience));
         loop {
             let turn = self.state().turn().max(not_before);
-            sleep_until(turn).await;
+            match failed {
+                Some(error) if turn >= deadline => return Err(error),
+                _ => sleep_until(turn).await,
+            }
             let started = Instant::now();
             // On the heap: the futures of the SDK are large, and there may be many at once.
             let error = match Box::pin(call()).await {
@@ -107,9 +111,7 @@ impl Pace {
                 }
                 Failure::Transient | Failure::Final => return Err(error),
             };
-            if not_before >= deadline {
-                return Err(error);
-            }
+            failed = Some(error);
         }
     }
 
@@ -165,7 +167,7 @@ impl State {
 }
 
 /// At most 0.1 s, 0.2 s, 0.4 s …, drawn from the upper half so that many accounts do not come back at once.
-pub(super) fn backoff(attempt: u32) -> Duration {
+pub(crate) fn backoff(attempt: u32) -> Duration {
     let most = 50 << attempt.min(10);
     Duration::from_millis(fastrand::u64(most / 2..=most))
 }

@@ -1,0 +1,338 @@
+//! The Lambda function that gets setup keys out of the way: deactivate first, delete later, never a key that is in use.
+//!
+//! AWS Config remediates from a snapshot that may be stale, and hands over a unique id instead of a name. So the user is
+//! looked up by its id and judged again, from fresh reads, by the same decision as the evaluator's. Keys are acted on by key
+//! id, one at a time, each looked at again right before and right after. Running it twice changes nothing the second time.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use tokio::time::sleep;
+
+use crate::aws::{Live, backoff};
+use crate::error::Error;
+use crate::judge::judge;
+use crate::lambda::Invocation;
+use crate::rule::facts::{Facts, Identity, KeyName, KeyStatus, LastUse};
+use crate::rule::parameters::{GivenParameters, KeyStatusFilter, Parameters};
+use crate::rule::verdict::{ComplianceType, NotApplicable, SetupKey, Verdict};
+
+/// How often a key is looked at for a change of it to be seen: over about three seconds.
+const LOOKS: u32 = 7;
+
+/// What to do about the setup keys of one user.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Request {
+    /// Unique id of the user (`AIDA…`).
+    pub user_id: String,
+    /// What to do.
+    pub action: Action,
+    /// What to do about keys that were used.
+    pub used_keys: UsedKeys,
+    /// Whether only to say what would be done.
+    pub mode: Mode,
+    /// The rule parameters by which the user is judged.
+    pub parameters: Parameters,
+}
+
+/// What a run does to setup keys.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+pub enum Action {
+    /// Active keys become inactive, which can be undone.
+    #[default]
+    Deactivate,
+    /// Keys that are inactive already and were never used are deleted.
+    DeleteInactive,
+}
+
+/// What a run does to setup keys that were used.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+pub enum UsedKeys {
+    /// They stay; their owner rotates them.
+    #[default]
+    Keep,
+    /// They become inactive as well.
+    Deactivate,
+}
+
+/// Whether a run acts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// It reads only, and says what it would do.
+    DryRun,
+    /// It acts.
+    Act,
+}
+
+/// What became of a request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Response {
+    /// Unique id of the user, as in the request.
+    pub user_id: String,
+    /// Its name; `None` if there is no user of this id.
+    pub user_name: Option<String>,
+    /// The verdict before anything was done.
+    pub compliance_before: ComplianceType,
+    /// The annotation of that verdict: why nothing was touched, where nothing was.
+    pub annotation: String,
+    /// What became of each setup key.
+    pub actions: Vec<KeyAction>,
+    /// Setup keys that are still there and active.
+    pub remaining: usize,
+}
+
+/// What became of one setup key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct KeyAction {
+    /// The whole key id: undoing needs it.
+    pub access_key_id: String,
+    /// What was to be done.
+    pub action: KeyActionKind,
+    /// Whether it was.
+    pub outcome: Outcome,
+    /// Why, in a sentence.
+    pub reason: String,
+}
+
+/// What is done to one key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub enum KeyActionKind {
+    /// It becomes inactive.
+    Deactivate,
+    /// It is deleted.
+    Delete,
+    /// Nothing.
+    None,
+}
+
+/// Whether it was done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub enum Outcome {
+    /// Done, and seen to be so.
+    Done,
+    /// It would be done, were this no dry run.
+    Planned,
+    /// Not done, on purpose.
+    Skipped,
+    /// Not done, or not seen to be so.
+    Failed,
+}
+
+impl Request {
+    /// Parses the text of a request.
+    ///
+    /// # Errors
+    ///
+    /// - [`Error::Request`] if it is not a JSON object with a `userId`, or has an unknown member or value;
+    /// - [`Error::RequestParameter`] if a rule parameter is not allowed.
+    pub fn parse(text: &str) -> Result<Self, Error> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase", deny_unknown_fields, expecting = "a JSON object")]
+        struct Members {
+            user_id: String,
+            #[serde(default)]
+            action: Action,
+            #[serde(default)]
+            used_keys: UsedKeys,
+            #[serde(default = "yes")]
+            dry_run: bool,
+            #[serde(default)]
+            parameters: Value,
+        }
+        fn yes() -> bool {
+            true
+        }
+        let members: Members = serde_path_to_error::deserialize(&mut serde_json::Deserializer::from_str(text))
+            .map_err(|error| Error::Request { problem: error.to_string() })?;
+        if !(16..=128).contains(&members.user_id.len())
+            || !members.user_id.bytes().all(|byte| byte.is_ascii_alphanumeric())
+        {
+            let id = crate::text::excerpt(&members.user_id, 64);
+            let problem = format!("userId: `{id}` is not a unique id: 16 to 128 letters and digits");
+            return Err(Error::Request { problem });
+        }
+        Ok(Self {
+            user_id: members.user_id,
+            action: members.action,
+            used_keys: members.used_keys,
+            mode: if members.dry_run { Mode::DryRun } else { Mode::Act },
+            parameters: GivenParameters::from_json(&members.parameters).map_err(Error::RequestParameter)?.resolve(),
+        })
+    }
+}
+
+/// Answers one invocation of the Lambda function.
+///
+/// # Errors
+///
+/// - [`Error::ActionsFailed`], with the response in it, if an action failed; the other keys were tried;
+/// - any other [`Error`] of a request that is not usable or a fact that cannot be read: nothing was touched.
+pub async fn handle(invocation: &Invocation, aws: &Live) -> Result<Response, Error> {
+    let request = Request::parse(&invocation.event)?;
+    let response = remediate(&request, &aws.until(Some(invocation.reads_until)), invocation.now).await?;
+    tracing::info!(
+        requestId = invocation.request_id,
+        userId = response.user_id,
+        complianceBefore = response.compliance_before.as_str(),
+        actions = serde_json::to_string(&response.actions).unwrap_or_default(),
+        remaining = response.remaining,
+        "remediated"
+    );
+    if response.actions.iter().any(|action| action.outcome == Outcome::Failed) {
+        return Err(Error::ActionsFailed { response: serde_json::to_string(&response).unwrap_or_default() });
+    }
+    Ok(response)
+}
+
+/// Judges the user of a request again, and acts on the keys that are setup keys now.
+///
+/// # Errors
+///
+/// - any [`Error`] of a fact that cannot be read: nothing was touched.
+pub async fn remediate(request: &Request, aws: &Live, now: DateTime<Utc>) -> Result<Response, Error> {
+    // What is deleted is inactive, so keys are judged whatever their status.
+    let mut parameters = request.parameters.clone();
+    if request.action == Action::DeleteInactive {
+        parameters.key_status = KeyStatusFilter::Any;
+    }
+    let mut response = Response {
+        user_id: request.user_id.clone(),
+        user_name: None,
+        compliance_before: ComplianceType::NotApplicable,
+        annotation: Verdict::NotApplicable(NotApplicable::Gone).annotation(&parameters),
+        actions: Vec::new(),
+        remaining: 0,
+    };
+    let Some((user_name, identity)) = find(aws, &request.user_id).await? else { return Ok(response) };
+    response.user_name = Some(user_name.clone());
+    let facts = Facts { user_id: Some(request.user_id.clone()), identity, ..Facts::unread(user_name.clone()) };
+    let verdict = Box::pin(judge(facts, aws, &parameters, now)).await?;
+    response.compliance_before = verdict.compliance_type();
+    response.annotation = verdict.annotation(&parameters);
+    let Verdict::NonCompliant { setup_keys, .. } = verdict else { return Ok(response) };
+
+    for key in &setup_keys {
+        let KeyName::Id(id) = &key.name else { continue };
+        let (action, reason) = plan(key, request.action, request.used_keys);
+        let mut is_active = key.status == KeyStatus::Active;
+        let (outcome, reason) = match (action, request.mode) {
+            (KeyActionKind::None, _) => (Outcome::Skipped, reason.to_owned()),
+            (_, Mode::DryRun) => (Outcome::Planned, reason.to_owned()),
+            (_, Mode::Act) => match act(aws, &user_name, key, action).await {
+                Ok(Acted::Done) => {
+                    is_active = false;
+                    (Outcome::Done, reason.to_owned())
+                }
+                Ok(Acted::Gone) => {
+                    is_active = false;
+                    (Outcome::Skipped, "The key is gone.".to_owned())
+                }
+                Ok(Acted::Changed(what)) => (Outcome::Skipped, what.to_owned()),
+                Err(error) => (Outcome::Failed, error.chain()),
+            },
+        };
+        response.remaining += usize::from(is_active);
+        response.actions.push(KeyAction { access_key_id: id.clone(), action, outcome, reason });
+    }
+    Ok(response)
+}
+
+/// The name of the user with this id, and who holds that name.
+///
+/// AWS Config knows the name of a user it has recorded; where it does not, or another user holds the name by now, all
+/// users are listed.
+async fn find(aws: &Live, user_id: &str) -> Result<Option<(String, Identity)>, Error> {
+    let discovered = aws.config.discovered_user_name(user_id).await.unwrap_or_else(|error| {
+        tracing::warn!(
+            errorType = error.code(),
+            "AWS Config was asked in vain, so all users are listed: {}",
+            error.chain()
+        );
+        None
+    });
+    if let Some(name) = discovered {
+        let identity = aws.iam.identity(&name).await?;
+        if matches!(&identity, Identity::Read { user_id: held_by, .. } if held_by == user_id) {
+            return Ok(Some((name, identity)));
+        }
+    }
+    let Some(user) = aws.iam.users().await?.into_iter().find(|user| user.id == user_id) else { return Ok(None) };
+    let identity = aws.iam.identity(&user.name).await?;
+    Ok(Some((user.name, identity)))
+}
+
+/// What is done to a setup key, and why.
+fn plan(key: &SetupKey, action: Action, used_keys: UsedKeys) -> (KeyActionKind, &'static str) {
+    let used = key.last_used.is_some();
+    match (action, &key.status) {
+        (Action::Deactivate, KeyStatus::Active) if !used => {
+            (KeyActionKind::Deactivate, "The key was made at user setup and never used.")
+        }
+        (Action::Deactivate, KeyStatus::Active) if used_keys == UsedKeys::Deactivate => (
+            KeyActionKind::Deactivate,
+            "The key was made at user setup and used; used keys are to be deactivated as well.",
+        ),
+        (Action::Deactivate, KeyStatus::Active) => {
+            (KeyActionKind::None, "The key is in use: have its owner rotate it.")
+        }
+        (Action::DeleteInactive, KeyStatus::Inactive) if !used => {
+            (KeyActionKind::Delete, "The key was made at user setup, never used, and is inactive.")
+        }
+        (Action::DeleteInactive, KeyStatus::Inactive) => {
+            (KeyActionKind::None, "The key was used, so it is not deleted.")
+        }
+        (Action::DeleteInactive, KeyStatus::Active) => {
+            (KeyActionKind::None, "The key is active, so it is not deleted.")
+        }
+        (_, _) => (KeyActionKind::None, "The key is not active already."),
+    }
+}
+
+/// What came of an attempt to act on a key.
+enum Acted {
+    /// Done, and seen to be so.
+    Done,
+    /// The key no longer exists; nothing was done.
+    Gone,
+    /// The key is not what it was when the user was judged; nothing was done.
+    Changed(&'static str),
+}
+
+/// Acts on one key: looks at it again, acts, and looks whether it is so.
+async fn act(aws: &Live, user: &str, key: &SetupKey, action: KeyActionKind) -> Result<Acted, Error> {
+    let KeyName::Id(id) = &key.name else { return Ok(Acted::Changed("The key has no id.")) };
+    match aws.iam.key_status(user, id).await? {
+        None => return Ok(Acted::Gone),
+        Some(status) if status != key.status => {
+            return Ok(Acted::Changed("The status of the key has changed meanwhile."));
+        }
+        Some(_) => {}
+    }
+    // A key that was used since it was judged is in use now.
+    if key.last_used.is_none() && aws.iam.last_use_of(id).await? != LastUse::Never {
+        return Ok(Acted::Changed("The key was used meanwhile: have its owner rotate it."));
+    }
+    let wanted = match action {
+        KeyActionKind::None => return Ok(Acted::Done),
+        KeyActionKind::Deactivate => {
+            aws.iam.deactivate_key(user, id).await?;
+            Some(KeyStatus::Inactive)
+        }
+        KeyActionKind::Delete => {
+            aws.iam.delete_key(user, id).await?;
+            None
+        }
+    };
+    // A change of IAM may take a while to be seen everywhere.
+    for look in 1..=LOOKS {
+        if aws.iam.key_status(user, id).await? == wanted {
+            return Ok(Acted::Done);
+        }
+        if look < LOOKS {
+            sleep(backoff(look)).await;
+        }
+    }
+    Err(Error::NotSeen { access_key_id: id.clone() })
+}

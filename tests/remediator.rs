@@ -1,0 +1,331 @@
+//! The remediator as a process: one request in, keys out of the way, and never one that it should not touch.
+
+#![allow(clippy::needless_pass_by_value, reason = "the rows of a table of tests are made in place")]
+
+#[macro_use]
+#[path = "support/cases.rs"]
+mod cases;
+mod support;
+
+use serde_json::{Value, json};
+use support::aws::{AwsDouble, Fault, FaultKind, Key, User};
+use support::process::{Lambda, Outcome};
+use support::time;
+
+const REMEDIATOR: &str = env!("CARGO_BIN_EXE_remediator");
+const CREATED: &str = "2026-03-02T10:15:01Z";
+const FIRST: &str = "AKIASETUP00000000001";
+const SECOND: &str = "AKIASETUP00000000002";
+
+fn alice() -> User {
+    User::new("alice", CREATED).id("AIDAEXAMPLEALICE00001").password()
+}
+
+fn key(id: &str, status: &str) -> Key {
+    Key::new(id, time(CREATED)).status(status)
+}
+
+fn used(key: Key) -> Key {
+    key.last_used(time("2026-03-05T08:00:00Z"))
+}
+
+/// A request about alice that acts, with members added or replaced.
+fn request(members: Value) -> Value {
+    let mut request = json!({"userId": "AIDAEXAMPLEALICE00001", "dryRun": false});
+    request.as_object_mut().unwrap().extend(members.as_object().unwrap().clone());
+    request
+}
+
+/// What the remediator answers, failed or not.
+#[track_caller]
+fn answer(aws: &AwsDouble, request: &Value) -> Value {
+    match Lambda::start(REMEDIATOR, aws).invoke(request.to_string()) {
+        Outcome::Success(response) => serde_json::from_str(&response).unwrap(),
+        Outcome::Failure { error_type, error_message } if error_type == "ActionsFailed" => {
+            let (_, response) = error_message.split_once("some keys were not acted on: ").unwrap();
+            serde_json::from_str(response).unwrap()
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Status of every key of alice, in the order of the account.
+fn statuses(aws: &AwsDouble) -> Vec<(String, String)> {
+    aws.account(|account| account.user("alice").keys.iter().map(|key| (key.id.clone(), key.status.clone())).collect())
+}
+
+fn writes(aws: &AwsDouble) -> Vec<String> {
+    let write = |name: &String| name.contains(":Update") || name.contains(":Delete");
+    aws.action_names().into_iter().filter(write).collect()
+}
+
+mod decision_table {
+    use super::*;
+
+    /// What is planned for a setup key, dry and for real, and which status it has then.
+    #[track_caller]
+    fn does(key: Key, members: Value, expected: [&str; 2], after: Option<&str>) {
+        for dry_run in [true, false] {
+            let aws = AwsDouble::with_users([alice().with_key(key.clone())]);
+            let mut request = request(members.clone());
+            request["dryRun"] = json!(dry_run);
+            let response = answer(&aws, &request);
+            let [action, outcome] = expected;
+            let outcome = if dry_run && outcome == "Done" { "Planned" } else { outcome };
+            let actions = response["actions"].as_array().unwrap();
+            let acted: Vec<_> =
+                actions.iter().map(|it| [it["action"].as_str().unwrap(), it["outcome"].as_str().unwrap()]).collect();
+            let nothing = action.is_empty();
+            assert_eq!(acted, if nothing { vec![] } else { vec![[action, outcome]] }, "{response}");
+            let now = statuses(&aws).pop().map(|(_, status)| status);
+            let expected = if dry_run { Some(key.status.as_str()) } else { after };
+            assert_eq!(now.as_deref(), expected, "dry run: {dry_run}");
+            if dry_run {
+                assert_eq!(writes(&aws), Vec::<String>::new());
+            }
+            assert_eq!(response["remaining"], json!(usize::from(now.as_deref() == Some("Active") && !nothing)));
+        }
+    }
+
+    cases! { does:
+        an_unused_active_key_is_deactivated => (key(FIRST, "Active"), json!({}), ["Deactivate", "Done"], Some("Inactive"));
+        a_used_active_key_is_kept => (used(key(FIRST, "Active")), json!({}), ["None", "Skipped"], Some("Active"));
+        a_used_active_key_is_deactivated_where_asked
+            => (used(key(FIRST, "Active")), json!({"usedKeys": "Deactivate"}), ["Deactivate", "Done"], Some("Inactive"));
+        an_inactive_key_is_no_matter_of_deactivation => (key(FIRST, "Inactive"), json!({}), ["", ""], Some("Inactive"));
+        an_inactive_key_is_left_where_every_status_counts
+            => (key(FIRST, "Inactive"), json!({"parameters": {"keyStatus": "any"}}), ["None", "Skipped"], Some("Inactive"));
+        an_unused_inactive_key_is_deleted => (key(FIRST, "Inactive"), json!({"action": "DeleteInactive"}), ["Delete", "Done"], None);
+        a_used_inactive_key_is_not_deleted
+            => (used(key(FIRST, "Inactive")), json!({"action": "DeleteInactive"}), ["None", "Skipped"], Some("Inactive"));
+        an_active_key_is_never_deleted => (key(FIRST, "Active"), json!({"action": "DeleteInactive"}), ["None", "Skipped"], Some("Active"));
+        an_active_key_is_never_deleted_whatever_is_asked_of_used_keys
+            => (used(key(FIRST, "Active")), json!({"action": "DeleteInactive", "usedKeys": "Deactivate"}), ["None", "Skipped"], Some("Active"));
+        an_expired_key_is_left
+            => (key(FIRST, "Expired"), json!({"action": "DeleteInactive"}), ["None", "Skipped"], Some("Expired"));
+    }
+}
+
+#[test]
+fn acts_by_default_on_nothing() {
+    let aws = AwsDouble::with_users([alice().with_key(key(FIRST, "Active"))]);
+    let response = answer(&aws, &json!({"userId": "AIDAEXAMPLEALICE00001"}));
+    assert_eq!(
+        response,
+        json!({
+            "userId": "AIDAEXAMPLEALICE00001", "userName": "alice", "complianceBefore": "NON_COMPLIANT",
+            "annotation": "1 setup key: …0001 made 0 s after the user, never used: deactivate, then delete.",
+            "actions": [{
+                "accessKeyId": FIRST, "action": "Deactivate", "outcome": "Planned",
+                "reason": "The key was made at user setup and never used."
+            }],
+            "remaining": 1
+        })
+    );
+    assert_eq!(writes(&aws), Vec::<String>::new());
+}
+
+#[test]
+fn a_second_run_changes_nothing() {
+    let aws = AwsDouble::with_users([alice().with_key(key(FIRST, "Active")).with_key(key(SECOND, "Active"))]);
+    assert_eq!(answer(&aws, &request(json!({})))["remaining"], 0);
+    assert_eq!(writes(&aws).len(), 2);
+    aws.forget_calls();
+    let again = answer(&aws, &request(json!({})));
+    assert_eq!(
+        (&again["complianceBefore"], &again["actions"], writes(&aws).len()),
+        (&json!("COMPLIANT"), &json!([]), 0)
+    );
+}
+
+#[test]
+fn only_setup_keys_are_touched() {
+    let aws = AwsDouble::with_users([alice().with_key(key(FIRST, "Active")).key("AKIALATER00000000001", 61)]);
+    answer(&aws, &request(json!({})));
+    let expected = [(FIRST, "Inactive"), ("AKIALATER00000000001", "Active")];
+    assert_eq!(statuses(&aws), expected.map(|(id, status)| (id.to_owned(), status.to_owned())));
+}
+
+mod leaves_alone {
+    use super::*;
+
+    #[track_caller]
+    fn nothing_is_touched(users: Vec<User>, compliance: &str, annotation: &str) {
+        let aws = AwsDouble::with_users(users);
+        let response = answer(&aws, &request(json!({"usedKeys": "Deactivate"})));
+        assert_eq!((&response["complianceBefore"], &response["annotation"]), (&json!(compliance), &json!(annotation)));
+        assert_eq!((&response["actions"], writes(&aws)), (&json!([]), Vec::new()));
+    }
+
+    cases! { nothing_is_touched:
+        a_user_without_password => (
+            vec![User { login_profile: None, ..alice().with_key(key(FIRST, "Active")) }], "COMPLIANT", "No console password.");
+        an_excepted_user => (
+            vec![alice().with_key(key(FIRST, "Active")).tag("setup-keys:exception-owner", "ops")
+                .tag("setup-keys:exception-expires", &tomorrow())],
+            "COMPLIANT", &format!("Exception until {} (UTC), 1 setup key, owner ops", tomorrow()));
+        a_user_that_is_gone => (vec![], "NOT_APPLICABLE", "The user no longer exists.");
+        another_user_of_the_same_name => (
+            vec![alice().id("AIDAANOTHERALICE00001").with_key(key(FIRST, "Active"))], "NOT_APPLICABLE", "The user no longer exists.");
+    }
+
+    fn tomorrow() -> String {
+        (setup_keys::clock::now() + chrono::TimeDelta::days(1)).date_naive().to_string()
+    }
+}
+
+mod finds_the_user {
+    use super::*;
+
+    fn recorded(aws: &AwsDouble, user: &User) {
+        aws.account(|account| account.config.record(user, time(CREATED)));
+    }
+
+    #[test]
+    fn by_what_config_recorded() {
+        let user = alice().with_key(key(FIRST, "Active"));
+        let aws = AwsDouble::with_users([user.clone()]);
+        recorded(&aws, &user);
+        assert_eq!(answer(&aws, &request(json!({})))["userName"], "alice");
+        assert_eq!(aws.count("iam", "ListUsers"), 0, "{:?}", aws.action_names());
+    }
+
+    #[test]
+    fn by_listing_all_users_where_config_has_not_recorded_it() {
+        let others = (0..30).map(|n| User::new(&format!("user{n}"), CREATED));
+        let aws = AwsDouble::with_users(others.chain([alice().with_key(key(FIRST, "Active"))]));
+        aws.set_page_size(10);
+        aws.fail(Fault::new("ListDiscoveredResources", NO_RECORDER));
+        assert_eq!(answer(&aws, &request(json!({})))["remaining"], 0);
+        assert_eq!(aws.count("iam", "ListUsers"), 4);
+    }
+
+    const NO_RECORDER: FaultKind = FaultKind::Error(400, "NoAvailableConfigurationRecorderException", "no recorder");
+
+    #[test]
+    fn by_listing_all_users_where_config_cannot_be_asked() {
+        let aws = AwsDouble::with_users([alice().with_key(key(FIRST, "Active"))]);
+        aws.fail(Fault::new("ListDiscoveredResources", FaultKind::AccessDenied));
+        assert_eq!(answer(&aws, &request(json!({})))["userName"], "alice");
+    }
+
+    #[test]
+    fn under_its_new_name_after_it_was_renamed() {
+        let old = alice().with_key(key(FIRST, "Active"));
+        let aws = AwsDouble::with_users([User { name: "alice.smith".to_owned(), ..old.clone() }]);
+        recorded(&aws, &old);
+        assert_eq!(answer(&aws, &request(json!({})))["userName"], "alice.smith");
+    }
+
+    #[test]
+    fn with_a_path_and_every_character_that_iam_allows() {
+        let user = User { name: "a+b=c,d.e@f-g_h".to_owned(), ..alice() }.path("/division_abc/x!~,y/");
+        let aws = AwsDouble::with_users([user.with_key(key(FIRST, "Active"))]);
+        assert_eq!(answer(&aws, &request(json!({})))["actions"][0]["outcome"], "Done");
+    }
+}
+
+mod failures {
+    use super::*;
+
+    fn two_keys() -> AwsDouble {
+        AwsDouble::with_users([alice().with_key(key(FIRST, "Active")).with_key(key(SECOND, "Active"))])
+    }
+
+    #[test]
+    fn an_action_that_fails_does_not_keep_the_others_from_being_tried() {
+        let aws = two_keys();
+        aws.fail(Fault::new("UpdateAccessKey", FaultKind::AccessDenied).times(1));
+        let lambda = Lambda::start(REMEDIATOR, &aws);
+        let (code, message) = lambda.invoke(request(json!({})).to_string()).expect_failure();
+        assert_eq!(code, "ActionsFailed");
+        assert!(
+            message.contains("\"remaining\":1") && message.contains("iam:UpdateAccessKey failed for `…0001`"),
+            "{message}"
+        );
+        assert_eq!(statuses(&aws).iter().filter(|(_, status)| status == "Inactive").count(), 1);
+    }
+
+    /// Nothing is touched when a fact cannot be read.
+    #[track_caller]
+    fn nothing_is_touched(action: &str, kind: FaultKind, code: &str) {
+        let aws = two_keys();
+        aws.fail(Fault::new("ListDiscoveredResources", FaultKind::AccessDenied));
+        aws.fail(Fault::new(action, kind));
+        let (error_type, message) =
+            Lambda::start(REMEDIATOR, &aws).invoke(request(json!({})).to_string()).expect_failure();
+        assert_eq!(error_type, code, "{message}");
+        assert_eq!(writes(&aws), Vec::<String>::new());
+    }
+
+    cases! { nothing_is_touched:
+        without_the_user => ("GetUser", FaultKind::AccessDenied, "AccessDenied");
+        without_the_keys => ("ListAccessKeys", FaultKind::InternalError, "ServiceError");
+        without_the_password => ("GetLoginProfile", FaultKind::AccessDenied, "AccessDenied");
+        without_the_last_use => ("GetAccessKeyLastUsed", FaultKind::AccessDenied, "AccessDenied");
+        without_the_list_of_users => ("ListUsers", FaultKind::Unavailable, "ServiceError");
+    }
+
+    #[test]
+    fn a_key_that_is_used_after_it_was_judged_is_kept() {
+        let aws = two_keys();
+        // The third time that a last use is read is the look right before the first key is deactivated.
+        aws.fail(Fault::new("GetAccessKeyLastUsed", FaultKind::AccessDenied).after(2).times(1));
+        let response = answer(&aws, &request(json!({})));
+        let outcomes: Vec<_> = response["actions"].as_array().unwrap().iter().map(|it| it["outcome"].clone()).collect();
+        assert_eq!(outcomes, ["Failed", "Done"], "a key whose last use cannot be read is not touched: {response}");
+        assert_eq!(response["remaining"], 1);
+    }
+
+    #[test]
+    fn passing_faults_change_nothing() {
+        for action in
+            ["ListUsers", "GetUser", "ListAccessKeys", "GetLoginProfile", "GetAccessKeyLastUsed", "UpdateAccessKey"]
+        {
+            let aws = two_keys();
+            aws.fail(Fault::new(action, FaultKind::InternalError).times(1));
+            aws.fail(Fault::new(action, FaultKind::Throttle).after(1).times(1));
+            assert_eq!(answer(&aws, &request(json!({})))["remaining"], 0, "{action}");
+        }
+    }
+
+    #[test]
+    fn two_runs_at_once_end_as_one() {
+        let aws = two_keys();
+        aws.set_latency(std::time::Duration::from_millis(20));
+        std::thread::scope(|scope| {
+            let runs = [(); 2]
+                .map(|()| scope.spawn(|| Lambda::start(REMEDIATOR, &aws).invoke(request(json!({})).to_string())));
+            for run in runs {
+                run.join().unwrap().expect_success();
+            }
+        });
+        assert!(statuses(&aws).iter().all(|(_, status)| status == "Inactive"));
+    }
+}
+
+mod refuses {
+    use super::*;
+
+    #[track_caller]
+    fn request(text: &str, code: &str, message: &str) {
+        let aws = AwsDouble::with_users([alice().with_key(key(FIRST, "Active"))]);
+        let (error_type, error_message) = Lambda::start(REMEDIATOR, &aws).invoke(text).expect_failure();
+        assert_eq!((error_type.as_str(), error_message.as_str()), (code, message));
+        assert!(aws.calls().is_empty());
+    }
+
+    cases! { request:
+        no_user => ("{}", "InvalidRequest", "invalid request: missing field `userId` at line 1 column 2");
+        an_unknown_member => (r#"{"userId": "AIDAEXAMPLEALICE00001", "dry_run": false}"#, "InvalidRequest",
+            "invalid request: dry_run: unknown field `dry_run`, expected one of `userId`, `action`, `usedKeys`, `dryRun`, `parameters` at line 1 column 45");
+        an_unknown_action => (r#"{"userId": "AIDAEXAMPLEALICE00001", "action": "Delete"}"#, "InvalidRequest",
+            "invalid request: action: unknown variant `Delete`, expected `Deactivate` or `DeleteInactive` at line 1 column 54");
+        a_dry_run_that_is_no_boolean => (r#"{"userId": "AIDAEXAMPLEALICE00001", "dryRun": "false"}"#, "InvalidRequest",
+            "invalid request: dryRun: invalid type: string \"false\", expected a boolean at line 1 column 53");
+        a_user_name_in_place_of_the_id => (r#"{"userId": "alice"}"#, "InvalidRequest",
+            "invalid request: userId: `alice` is not a unique id: 16 to 128 letters and digits");
+        a_parameter_out_of_range => (r#"{"userId": "AIDAEXAMPLEALICE00001", "parameters": {"maxExceptionDays": 0}}"#, "InvalidRuleParameter",
+            "invalid request: parameters: rule parameter `maxExceptionDays` must be a whole number from 1 to 3650, got `0`");
+    }
+}
