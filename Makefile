@@ -28,3 +28,25 @@ doc:
 .PHONY: package
 package:
 	bash scripts/package.sh
+
+# How fast the evaluator of `make package` is, as ratios to what its calls take at least. About three minutes.
+.PHONY: bench
+bench: package
+	rm -rf target/bench && mkdir -p target/bench
+	python3 -m zipfile -e target/package/evaluator.zip target/bench && chmod +x target/bench/bootstrap
+	EVALUATOR_BINARY=$(CURDIR)/target/bench/bootstrap $(CARGO) bench --locked --profile dev --bench sweep
+
+# Deployment: `PARAMETERS="Name=Value …"` for the rule and the stack; settings are environment variables (see --help of the
+# scripts). DRY_RUN=1 shows the commands only.
+.PHONY: deploy-account deploy-organization status
+
+deploy-account:
+	bash scripts/deploy-account.sh $(PARAMETERS)
+
+deploy-organization:
+	bash scripts/deploy-organization.sh $(PARAMETERS)
+
+# `SCOPE=organization` for the accounts of the organization.
+SCOPE ?= account
+status:
+	bash scripts/status.sh $(SCOPE)

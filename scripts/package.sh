@@ -6,7 +6,7 @@ set -euo pipefail
 root=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)
 cd "$root"
 tools=target/package-tools
-functions=(evaluator)
+functions=(evaluator remediator)
 
 wanted=$(sha256sum <scripts/package-requirements.txt)
 if [[ $(cat "$tools/stamp" 2>/dev/null) != "$wanted" ]]; then

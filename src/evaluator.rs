@@ -9,10 +9,11 @@ use crate::aws::Live;
 use crate::aws::session::{MEMBER_ROLE_EXTERNAL_ID, MEMBER_ROLE_NAME, MemberRole, Sessions};
 use crate::error::Error;
 use crate::evaluation::{Answer, Evaluation};
-use crate::event::{self, ConfigEvent, Event, IAM_USER, is_account_id, partition_and_account};
+use crate::event::{self, ConfigEvent, Event, IamCall, is_account_id, partition_and_account};
 use crate::judge::judge_event;
 use crate::lambda::Invocation;
 use crate::metrics::Done;
+use crate::prompt::start_rules;
 use crate::rule::verdict::{ComplianceType, Summary};
 use crate::sweep::sweep;
 
@@ -54,24 +55,48 @@ impl Evaluator {
         let request_id = &invocation.request_id;
         let external_id = self.member_role_external_id.as_deref();
         let member_role = MemberRole::from_settings(self.member_role_name.as_deref(), external_id)?;
+        let event = event::parse(&invocation.event)?;
         let accounts =
             Accounts::served(self.allowed_accounts.as_deref(), member_role.is_some(), &invocation.function_arn)?;
-        let Event::Config(event) = event::parse(&invocation.event)? else {
-            tracing::info!(
-                requestId = request_id,
-                "proactive evaluation: AWS Config has none for {IAM_USER}, nothing is put"
-            );
-            return Ok(());
+        let (account_id, partition) = match &event {
+            Event::Config(event) => (&event.account_id, event.partition.as_str()),
+            Event::Call(call) => {
+                (&call.account_id, partition_and_account(&invocation.function_arn).map_or("aws", |it| it.0))
+            }
+            Event::Nothing(reason) => {
+                tracing::info!(requestId = request_id, "nothing is judged and nothing is put: {}", reason.sentence());
+                return Ok(());
+            }
         };
-        accounts.accept(&event.account_id)?;
-        let Some(role) = member_role else { return put_answer(&event, self.sessions.own(), invocation).await };
-        let aws = self.sessions.member(&role, &event.partition, &event.account_id, invocation.now).await?;
-        let answered = put_answer(&event, &aws, invocation).await;
-        if answered.is_err() {
-            self.sessions.forget(&event.account_id);
+        accounts.accept(account_id)?;
+        let aws = match &member_role {
+            None => self.sessions.own().clone(),
+            Some(role) => self.sessions.member(role, partition, account_id, invocation.now).await?,
+        };
+        let answered = match &event {
+            Event::Config(event) => put_answer(event, &aws, invocation).await,
+            Event::Call(call) => prompt(call, &aws, invocation).await,
+            Event::Nothing(_) => Ok(()),
+        };
+        if answered.is_err() && member_role.is_some() {
+            self.sessions.forget(account_id);
         }
         answered
     }
+}
+
+/// Has AWS Config judge the user of a call if it holds another verdict.
+async fn prompt(call: &IamCall, aws: &Live, invocation: &Invocation) -> Result<(), Error> {
+    let aws = aws.until(Some(invocation.reads_until));
+    let started = Box::pin(start_rules(call, &invocation.function_arn, &aws, invocation.now)).await?;
+    tracing::info!(
+        requestId = invocation.request_id,
+        accountId = call.account_id,
+        userName = call.user_name,
+        started = started.join(", "),
+        "a key or password was changed"
+    );
+    Ok(())
 }
 
 /// Judges what an event asks for, puts the evaluations, and logs what it took.

@@ -3,7 +3,10 @@
 //! The envelope holds two more JSON documents as strings, `invokingEvent` and `ruleParameters`. Whatever is wrong in any of
 //! the three is an [`EventError`] that names the path of the field. Fields that AWS adds are ignored.
 //!
-//! Source: AWS Config Developer Guide, "Example Events for AWS Config Rules".
+//! The function also takes the EventBridge event of a call to IAM, which AWS Config says nothing of.
+//!
+//! Sources: AWS Config Developer Guide, "Example Events for AWS Config Rules"; AWS CloudTrail User Guide, "CloudTrail
+//! record contents"; Amazon EventBridge User Guide, "AWS service events delivered via AWS CloudTrail".
 
 use std::fmt;
 
@@ -25,8 +28,42 @@ pub const IAM_USER: &str = "AWS::IAM::User";
 pub enum Event {
     /// A rule in AWS Config asks for evaluations.
     Config(Box<ConfigEvent>),
-    /// A proactive evaluation, which AWS Config does not offer for IAM users: nothing is judged.
+    /// Somebody made or changed a key or a password.
+    Call(IamCall),
+    /// Nothing is to be judged.
+    Nothing(Nothing),
+}
+
+/// Why an event asks for nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Nothing {
+    /// A proactive evaluation, which AWS Config does not offer for IAM users.
     Proactive,
+    /// A call that failed, and so changed nothing.
+    FailedCall,
+    /// A call about the root user, who is never judged.
+    RootUser,
+}
+
+impl Nothing {
+    /// The reason in a few words.
+    #[must_use]
+    pub const fn sentence(self) -> &'static str {
+        match self {
+            Self::Proactive => "AWS Config has no proactive evaluation for AWS::IAM::User",
+            Self::FailedCall => "the call failed, and so changed nothing",
+            Self::RootUser => "the root user is never judged",
+        }
+    }
+}
+
+/// A call to IAM that CloudTrail recorded and EventBridge passed on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IamCall {
+    /// The account of the user, 12 digits.
+    pub account_id: String,
+    /// The user whose key or password it is.
+    pub user_name: String,
 }
 
 /// A rule in AWS Config asks for evaluations.
@@ -157,21 +194,20 @@ pub enum Problem {
 ///   type is unknown, if the accounts disagree or if a rule parameter is not allowed.
 pub fn parse(text: &str) -> Result<Event, EventError> {
     let envelope = Envelope::parse(text)?;
+    if envelope.fields.detail_type.is_some() {
+        return envelope.call();
+    }
     // Its other fields are not documented for a proactive evaluation, so they are not looked at.
     match envelope.optional::<String>("evaluationMode", envelope.fields.evaluation_mode)?.as_deref() {
         None | Some("DETECTIVE") => {}
-        Some("PROACTIVE") => return Ok(Event::Proactive),
+        Some("PROACTIVE") => return Ok(Event::Nothing(Nothing::Proactive)),
         Some(other) => {
             let problem = format!("unknown evaluation mode `{}`", text::excerpt(other, 64));
             return Err(envelope.error("evaluationMode", envelope.fields.evaluation_mode, problem));
         }
     }
 
-    let account_id: String = envelope.required("accountId", envelope.fields.account_id)?;
-    if !is_account_id(&account_id) {
-        let problem = format!("`{}` is not an account id of 12 digits", text::excerpt(&account_id, 64));
-        return Err(envelope.error("accountId", envelope.fields.account_id, problem));
-    }
+    let account_id = envelope.account("accountId", envelope.fields.account_id)?;
     let rule_arn: String = envelope.required("configRuleArn", envelope.fields.config_rule_arn)?;
     let rule_arn_error = |problem| envelope.error("configRuleArn", envelope.fields.config_rule_arn, problem);
     let Some((partition, rule_account)) = partition_and_account(&rule_arn) else {
@@ -242,7 +278,51 @@ struct Fields<'a> {
     account_id: Option<&'a RawValue>,
     #[serde(borrow)]
     evaluation_mode: Option<&'a RawValue>,
+    // Of an EventBridge event:
+    #[serde(borrow, rename = "detail-type")]
+    detail_type: Option<&'a RawValue>,
+    #[serde(borrow)]
+    account: Option<&'a RawValue>,
+    #[serde(borrow)]
+    detail: Option<&'a RawValue>,
 }
+
+/// What CloudTrail recorded of a call.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", expecting = "a JSON object")]
+struct Detail {
+    event_source: Option<String>,
+    event_name: Option<String>,
+    error_code: Option<String>,
+    recipient_account_id: Option<String>,
+    request_parameters: Option<NamedUser>,
+    response_elements: Option<ResponseElements>,
+    user_identity: Option<UserIdentity>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", expecting = "a JSON object")]
+struct NamedUser {
+    user_name: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", expecting = "a JSON object")]
+struct ResponseElements {
+    access_key: Option<NamedUser>,
+    login_profile: Option<NamedUser>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", expecting = "a JSON object")]
+struct UserIdentity {
+    r#type: Option<String>,
+    user_name: Option<String>,
+}
+
+/// The calls that make, change or remove keys and passwords.
+const CALLS: [&str; 5] =
+    ["CreateAccessKey", "UpdateAccessKey", "DeleteAccessKey", "CreateLoginProfile", "DeleteLoginProfile"];
 
 /// The document in `invokingEvent`.
 #[derive(Deserialize)]
@@ -281,7 +361,7 @@ impl<'a> Envelope<'a> {
             Some(_) => return Err(EventError::whole("is not a JSON object", Some((1, 1)))),
         }
         let fields = serde_json::from_str(text)
-            .map_err(|source| EventError::whole(without_position(&source), Some((source.line(), source.column()))))?;
+            .map_err(|source| EventError::whole(text::json_error(&source), Some((source.line(), source.column()))))?;
         Ok(Self { text, fields })
     }
 
@@ -303,7 +383,7 @@ impl<'a> Envelope<'a> {
     /// A field that may be absent or null.
     fn optional<T: DeserializeOwned>(&self, field: &str, value: Option<&RawValue>) -> Result<Option<T>, EventError> {
         let Some(raw) = value else { return Ok(None) };
-        serde_json::from_str(raw.get()).map_err(|source| self.error(field, value, without_position(&source)))
+        serde_json::from_str(raw.get()).map_err(|source| self.error(field, value, text::json_error(&source)))
     }
 
     fn required<T: DeserializeOwned>(&self, field: &str, value: Option<&RawValue>) -> Result<T, EventError> {
@@ -315,15 +395,67 @@ impl<'a> Envelope<'a> {
         if text.is_empty() { Err(self.error(field, value, "is empty")) } else { Ok(text) }
     }
 
+    fn account(&self, field: &str, value: Option<&RawValue>) -> Result<String, EventError> {
+        let account_id: String = self.required(field, value)?;
+        if is_account_id(&account_id) {
+            return Ok(account_id);
+        }
+        let problem = format!("`{}` is not an account id of 12 digits", text::excerpt(&account_id, 64));
+        Err(self.error(field, value, problem))
+    }
+
+    /// The EventBridge event of a call to IAM.
+    fn call(&self) -> Result<Event, EventError> {
+        let detail_type: String = self.required("detail-type", self.fields.detail_type)?;
+        if detail_type != "AWS API Call via CloudTrail" {
+            let problem = format!("unsupported event `{}`", text::excerpt(&detail_type, 64));
+            return Err(self.error("detail-type", self.fields.detail_type, problem));
+        }
+        let account_id = self.account("account", self.fields.account)?;
+        let raw = self.fields.detail.ok_or_else(|| self.error("detail", None, "is missing"))?;
+        let detail: Detail = serde_path_to_error::deserialize(&mut serde_json::Deserializer::from_str(raw.get()))
+            .map_err(|error| {
+                let path = text::excerpt(&error.path().to_string(), 128);
+                self.error(&format!("detail.{path}"), Some(raw), text::json_error(error.inner()))
+            })?;
+        let error = |field: &str, problem: String| self.error(&format!("detail.{field}"), Some(raw), problem);
+        let called = format!(
+            "{} {}",
+            detail.event_source.as_deref().unwrap_or_default(),
+            detail.event_name.as_deref().unwrap_or_default()
+        );
+        let is_known = CALLS.iter().any(|call| called == format!("iam.amazonaws.com {call}"));
+        if !is_known {
+            let problem =
+                format!("unsupported call `{}`: the rule takes IAM's {}", text::excerpt(&called, 96), CALLS.join(", "));
+            return Err(error("eventName", problem));
+        }
+        if let Some(recipient) = detail.recipient_account_id.filter(|recipient| *recipient != account_id) {
+            let problem = format!("`{}` is not `account` `{account_id}`", text::excerpt(&recipient, 64));
+            return Err(error("recipientAccountId", problem));
+        }
+        if detail.error_code.is_some() {
+            return Ok(Event::Nothing(Nothing::FailedCall));
+        }
+        // Whoever calls for their own key need not name themselves.
+        let response = detail.response_elements;
+        let told = detail.request_parameters.and_then(|request| request.user_name).or_else(|| {
+            response.and_then(|response| response.access_key.or(response.login_profile)).and_then(|made| made.user_name)
+        });
+        let caller = detail.user_identity;
+        let caller_type = caller.as_ref().and_then(|caller| caller.r#type.clone()).unwrap_or_default();
+        match told.or_else(|| caller.filter(|_| caller_type == "IAMUser").and_then(|caller| caller.user_name)) {
+            Some(user_name) if !user_name.is_empty() => Ok(Event::Call(IamCall { account_id, user_name })),
+            _ if caller_type == "Root" => Ok(Event::Nothing(Nothing::RootUser)),
+            _ => Err(error("requestParameters.userName", "is missing".to_owned())),
+        }
+    }
+
     fn parameters(&self) -> Result<GivenParameters, EventError> {
         let field = "ruleParameters";
         let raw = self.fields.rule_parameters;
         let text: Option<String> = self.optional(field, raw)?;
-        let Some(text) = text.filter(|text| !text.trim().is_empty()) else {
-            return Ok(GivenParameters::default());
-        };
-        let value: Value = serde_json::from_str(&text).map_err(|source| self.error(field, raw, embedded(&source)))?;
-        GivenParameters::from_json(&value).map_err(|source| EventError {
+        GivenParameters::from_text(text.as_deref()).map_err(|source| EventError {
             field: field.to_owned(),
             problem: Problem::Parameter(source),
             position: raw.map(|raw| self.position(raw)),
@@ -339,7 +471,7 @@ impl<'a> Envelope<'a> {
                 // Keys of objects are in the path, and they are whatever was sent.
                 let path = text::excerpt(&error.path().to_string(), 128);
                 let field = if path == "." { "invokingEvent".to_owned() } else { format!("invokingEvent.{path}") };
-                self.error(&field, raw, embedded(error.inner()))
+                self.error(&field, raw, text::embedded_json_error(error.inner()))
             })?;
         let error = |field: &str, problem: String| self.error(&format!("invokingEvent.{field}"), raw, problem);
         let missing = |field: &str| error(field, "is missing".to_owned());
@@ -446,16 +578,4 @@ impl ChangedUser {
 fn user_name_of(arn: &str) -> Option<&str> {
     let (_, path_and_name) = arn.split_once(":user/")?;
     path_and_name.rsplit('/').next().filter(|name| !name.is_empty())
-}
-
-/// The message of a JSON error, without the position at its end.
-fn without_position(error: &serde_json::Error) -> String {
-    let message = error.to_string();
-    let position = format!(" at line {} column {}", error.line(), error.column());
-    text::excerpt(message.strip_suffix(&position).unwrap_or(&message), 256)
-}
-
-/// The message of an error in a JSON document that stands in a string.
-fn embedded(error: &serde_json::Error) -> String {
-    format!("{} (line {} column {} of the JSON in the string)", without_position(error), error.line(), error.column())
 }

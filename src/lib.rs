@@ -8,7 +8,8 @@
 //! - [`credential_report`]: the IAM credential report as facts;
 //! - [`judge`]: one user, from whatever source of facts, to a verdict; [`evaluation`]: what AWS Config is told of it;
 //! - [`aws`]: the AWS edge, the only place that names an SDK: live facts, and evaluations put;
-//! - [`sweep`]: the whole account; [`evaluator`]: the Lambda function that answers the events of the rule;
+//! - [`sweep`]: the whole account; [`prompt`]: a key or password was changed;
+//! - [`evaluator`]: the Lambda function that answers the events of the rule;
 //! - [`remediator`]: the Lambda function that gets setup keys out of the way;
 //! - [`lambda`]: what the Lambda binaries share: log, failed invocations; [`metrics`]: what an invocation did;
 //! - [`cli`] and [`report`]: the command-line tool, and the forms of an audit's result;
@@ -60,6 +61,7 @@ pub mod event;
 pub mod judge;
 pub mod lambda;
 pub mod metrics;
+pub mod prompt;
 pub mod remediator;
 #[cfg(feature = "cli")]
 pub mod report;

@@ -55,3 +55,17 @@ pub fn mask_key_ids(text: &str) -> String {
     }
     masked + rest
 }
+
+/// The message of a JSON error, without the position at its end.
+#[must_use]
+pub fn json_error(error: &serde_json::Error) -> String {
+    let message = error.to_string();
+    let position = format!(" at line {} column {}", error.line(), error.column());
+    excerpt(message.strip_suffix(&position).unwrap_or(&message), 256)
+}
+
+/// The message of an error in a JSON document that stands in a string.
+#[must_use]
+pub fn embedded_json_error(error: &serde_json::Error) -> String {
+    format!("{} (line {} column {} of the JSON in the string)", json_error(error), error.line(), error.column())
+}

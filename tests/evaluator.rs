@@ -179,7 +179,11 @@ fn a_proactive_evaluation_puts_nothing_and_says_why() {
     let lambda = Lambda::start(EVALUATOR, &aws);
     lambda.invoke(r#"{"evaluationMode": "PROACTIVE"}"#).expect_success();
     assert!(aws.calls().is_empty());
-    assert!(lambda.log().contains("proactive evaluation: AWS Config has none for AWS::IAM::User, nothing is put"));
+    assert!(
+        lambda.log().contains(
+            "nothing is judged and nothing is put: AWS Config has no proactive evaluation for AWS::IAM::User"
+        )
+    );
 }
 
 #[test]

@@ -8,7 +8,7 @@ mod cases;
 
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
-use setup_keys::event::{ChangedUser, Event, EventError, Invocation, parse};
+use setup_keys::event::{ChangedUser, Event, EventError, Invocation, Nothing, parse};
 use setup_keys::rule::parameters::Parameters;
 use setup_keys::rule::verdict::NotApplicable;
 
@@ -218,7 +218,7 @@ mod understands {
     #[test]
     fn a_proactive_evaluation_whatever_else_is_in_it() {
         let event = json!({"evaluationMode": "PROACTIVE", "invokingEvent": 5, "accountId": null});
-        assert_eq!(parse(&event.to_string()), Ok(Event::Proactive));
+        assert_eq!(parse(&event.to_string()), Ok(Event::Nothing(Nothing::Proactive)));
     }
 
     #[test]

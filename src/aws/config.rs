@@ -15,6 +15,7 @@ use crate::error::{CallError, CallFailure, Error};
 use crate::evaluation::Evaluation;
 use crate::event::{ChangedUser, IAM_USER, ResultToken};
 use crate::metrics::Meter;
+use crate::rule::parameters::{GivenParameters, ParameterError};
 use crate::rule::verdict::ComplianceType;
 
 /// The most evaluations in one call (Config API Reference, `PutEvaluations`).
@@ -41,10 +42,16 @@ pub struct StoredResult {
 }
 
 impl StoredResult {
+    /// Whether the result is of this compliance type.
+    #[must_use]
+    pub fn is(&self, compliance_type: ComplianceType) -> bool {
+        self.compliance_type == compliance_type.as_str()
+    }
+
     /// Whether the result says the same as an evaluation.
     #[must_use]
     pub fn says(&self, evaluation: &Evaluation) -> bool {
-        self.compliance_type == evaluation.compliance_type.as_str() && self.annotation == evaluation.annotation
+        self.is(evaluation.compliance_type) && self.annotation == evaluation.annotation
     }
 }
 
@@ -138,19 +145,85 @@ impl Config {
             let page =
                 page.map_err(|error| call_error("config:GetComplianceDetailsByConfigRule", rule_name, &error))?;
             for result in page.evaluation_results.unwrap_or_default() {
-                let qualifier = result.evaluation_result_identifier.and_then(|it| it.evaluation_result_qualifier);
-                let Some(qualifier) = qualifier.filter(|it| it.resource_type.as_deref() == Some(IAM_USER)) else {
-                    continue;
-                };
-                let Some(id) = qualifier.resource_id else { continue };
-                let compliance_type = result.compliance_type.map(|it| it.as_str().to_owned()).unwrap_or_default();
-                results.insert(id, StoredResult { compliance_type, annotation: result.annotation.unwrap_or_default() });
+                if let Some((qualifier, result)) = stored_result(result)
+                    && let Some(id) = qualifier.resource_id
+                {
+                    results.insert(id, result);
+                }
             }
             next_token = page.next_token.filter(|token| !token.is_empty());
             if next_token.is_none() {
                 return Ok(results);
             }
         }
+    }
+
+    /// The results that AWS Config holds for a user, by the name of the rule.
+    ///
+    /// # Errors
+    ///
+    /// - [`Error::Call`] if a call fails.
+    pub async fn results_of_user(&self, user_id: &str) -> Result<BTreeMap<String, StoredResult>, Error> {
+        let mut results = BTreeMap::new();
+        let mut next_token = None;
+        loop {
+            let request = self
+                .0
+                .get_compliance_details_by_resource()
+                .resource_type(IAM_USER)
+                .resource_id(user_id)
+                .set_next_token(next_token);
+            let page = request.send().await;
+            let page = page.map_err(|error| call_error("config:GetComplianceDetailsByResource", user_id, &error))?;
+            for result in page.evaluation_results.unwrap_or_default() {
+                if let Some((qualifier, result)) = stored_result(result)
+                    && let Some(rule) = qualifier.config_rule_name
+                {
+                    results.insert(rule, result);
+                }
+            }
+            next_token = page.next_token.filter(|token| !token.is_empty());
+            if next_token.is_none() {
+                return Ok(results);
+            }
+        }
+    }
+
+    /// The rules that a function evaluates, with their parameters.
+    ///
+    /// # Errors
+    ///
+    /// - [`Error::Call`] if a call fails.
+    pub async fn rules_of(&self, function_arn: &str) -> Result<Vec<Rule>, Error> {
+        let mut rules = Vec::new();
+        let mut next_token = None;
+        loop {
+            let page = self.0.describe_config_rules().set_next_token(next_token).send().await;
+            let page = page.map_err(|error| call_error("config:DescribeConfigRules", "", &error))?;
+            for rule in page.config_rules.unwrap_or_default() {
+                let source = rule.source.and_then(|source| source.source_identifier);
+                let is_ours = source.is_some_and(|source| unqualified(&source) == unqualified(function_arn));
+                if let (true, Some(name)) = (is_ours, rule.config_rule_name) {
+                    rules.push(Rule { name, parameters: GivenParameters::from_text(rule.input_parameters.as_deref()) });
+                }
+            }
+            next_token = page.next_token.filter(|token| !token.is_empty());
+            if next_token.is_none() {
+                return Ok(rules);
+            }
+        }
+    }
+
+    /// Has AWS Config evaluate rules now.
+    ///
+    /// # Errors
+    ///
+    /// - [`Error::Call`] if the call fails: also if a rule runs already or was started within the minute.
+    pub async fn start_rules(&self, names: &[String]) -> Result<(), Error> {
+        let request = self.0.start_config_rules_evaluation().set_config_rule_names(Some(names.to_vec()));
+        let started = request.send().await;
+        started.map_err(|error| call_error("config:StartConfigRulesEvaluation", &names.join(", "), &error))?;
+        Ok(())
     }
 
     /// The name of the user with this unique id, as AWS Config recorded it; `None` if it has recorded no such user.
@@ -209,6 +282,30 @@ impl Config {
         }
         Err(failed("no item of this user was found".to_owned()))
     }
+}
+
+/// A rule that a function evaluates.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rule {
+    /// Its name.
+    pub name: String,
+    /// Its parameters, or what is wrong with them.
+    pub parameters: Result<GivenParameters, ParameterError>,
+}
+
+/// A function's ARN without version or alias: `arn:partition:lambda:region:account:function:name`.
+fn unqualified(function_arn: &str) -> Vec<&str> {
+    function_arn.split(':').take(7).collect()
+}
+
+/// What a result of an IAM user is about, and what it says; `None` for a result of something else.
+fn stored_result(result: types::EvaluationResult) -> Option<(types::EvaluationResultQualifier, StoredResult)> {
+    let qualifier = result.evaluation_result_identifier?.evaluation_result_qualifier?;
+    if qualifier.resource_type.as_deref() != Some(IAM_USER) {
+        return None;
+    }
+    let compliance_type = result.compliance_type.map(|it| it.as_str().to_owned()).unwrap_or_default();
+    Some((qualifier, StoredResult { compliance_type, annotation: result.annotation.unwrap_or_default() }))
 }
 
 fn entry(evaluation: &Evaluation) -> Result<types::Evaluation, Error> {

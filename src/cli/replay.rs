@@ -38,7 +38,11 @@ pub(super) struct Replay {
 impl Replay {
     pub(super) async fn run(self) -> Result<Outcome, Failure> {
         let Answer { evaluations, shortfall, .. } = match read_event(&self.event)? {
-            Event::Proactive => Answer::default(),
+            Event::Nothing(_) => Answer::default(),
+            Event::Call(_) => {
+                let problem = "the event of a call has no evaluations: it starts the rule where a verdict has changed";
+                return Err(Failure(format!("{}: {problem}", self.event)));
+            }
             Event::Config(mut event) => {
                 event.parameters = event.parameters.overridden_by(self.parameters.0.clone());
                 self.judge(&event).await?

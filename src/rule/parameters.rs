@@ -29,6 +29,12 @@ pub enum ParameterError {
         /// The value as given, as JSON of bounded length.
         value: String,
     },
+    /// The parameters are not JSON.
+    #[error("{problem}")]
+    NotJson {
+        /// What is wrong, and where in the text.
+        problem: String,
+    },
     /// The parameters are not a JSON object.
     #[error("rule parameters must be a JSON object of strings, got {got}")]
     NotAnObject {
@@ -375,6 +381,19 @@ impl ParameterName {
 }
 
 impl GivenParameters {
+    /// Reads the text of a rule's parameters; absent, blank, `null` and `{}` all mean the defaults.
+    ///
+    /// # Errors
+    ///
+    /// - [`ParameterError::NotJson`] if the text is not JSON;
+    /// - those of [`from_json`](Self::from_json).
+    pub fn from_text(json: Option<&str>) -> Result<Self, ParameterError> {
+        let Some(json) = json.filter(|json| !json.trim().is_empty()) else { return Ok(Self::default()) };
+        let value = serde_json::from_str(json)
+            .map_err(|error| ParameterError::NotJson { problem: text::embedded_json_error(&error) })?;
+        Self::from_json(&value)
+    }
+
     /// Reads the value of `ruleParameters`: a JSON object whose values are strings; a JSON number is accepted where a whole
     /// number is meant.
     ///

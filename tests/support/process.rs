@@ -17,7 +17,7 @@ use super::aws::{ACCESS_KEY_ID, AwsDouble, SECRET_ACCESS_KEY};
 use super::runtime_api::{Answer, Invocation, RuntimeApi, Waited};
 use super::{ACCOUNT, lock};
 
-/// How long a test waits for a function, also where its deadline is later.
+/// How long a test waits for a process to end.
 const PATIENCE: Duration = Duration::from_mins(2);
 
 /// The deadline of an invocation, unless a test says otherwise: a machine that runs all tests at once is slow.
@@ -182,17 +182,16 @@ impl Lambda {
             deadline_ms,
             function_arn: self.function_arn.clone(),
         });
-        match self.api.wait(&request_id, deadline.min(PATIENCE)) {
+        match self.api.wait(&request_id, deadline) {
             Waited::Answered(Answer::Success(answer)) => Outcome::Success(answer),
             Waited::Answered(Answer::Failure { error_type, error_message }) => {
                 Outcome::Failure { error_type, error_message }
             }
             Waited::HungUp => Outcome::Exited(self.exit_status()),
-            Waited::TimedOut if deadline <= PATIENCE => {
+            Waited::TimedOut => {
                 self.end();
                 Outcome::TimedOut
             }
-            Waited::TimedOut => panic!("no answer within {PATIENCE:?}; log so far:\n{}", self.log()),
         }
     }
 

@@ -185,6 +185,6 @@ fn five_thousand_users_with_and_without_a_report() {
     for action in calls_with.keys() {
         println!("{action:<42} {:>11} {:>14}", calls_with[action], calls_without.get(action).unwrap_or(&0));
     }
-    println!("{:<42} {with_report:>11.1?} {without_report:>14.1?}", "wall time, debug profile");
-    println!("{:<42} {memory_with:>7} KiB {memory_without:>10} KiB", "peak memory, debug profile");
+    println!("{:<42} {with_report:>11.1?} {without_report:>14.1?}", "wall time");
+    println!("{:<42} {memory_with:>7} KiB {memory_without:>10} KiB", "peak memory");
 }
