@@ -4,6 +4,8 @@
 
 mod audit;
 mod parameters;
+mod progress;
+mod remediate;
 mod replay;
 
 use std::fmt;
@@ -34,6 +36,7 @@ struct Cli {
 enum Command {
     Audit(audit::Audit),
     Replay(replay::Replay),
+    Remediate(remediate::Remediate),
 }
 
 /// When it is.
@@ -77,6 +80,7 @@ pub async fn run() -> ExitCode {
     let outcome = match cli.command {
         Command::Audit(audit) => Box::pin(audit.run()).await,
         Command::Replay(replay) => Box::pin(replay.run()).await,
+        Command::Remediate(remediate) => Box::pin(remediate.run()).await,
     };
     match outcome {
         Ok(Outcome::Clean) => ExitCode::SUCCESS,

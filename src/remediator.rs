@@ -15,7 +15,7 @@ use crate::judge::judge;
 use crate::lambda::Invocation;
 use crate::rule::facts::{Facts, Identity, KeyName, KeyStatus, LastUse};
 use crate::rule::parameters::{GivenParameters, KeyStatusFilter, Parameters};
-use crate::rule::verdict::{ComplianceType, NotApplicable, SetupKey, Verdict};
+use crate::rule::verdict::{ComplianceType, SetupKey, Verdict};
 
 /// How often a key is looked at for a change of it to be seen: over about three seconds.
 const LOOKS: u32 = 7;
@@ -163,6 +163,26 @@ impl Request {
     }
 }
 
+impl Response {
+    /// Whether an action failed.
+    #[must_use]
+    pub fn has_failed(&self) -> bool {
+        self.actions.iter().any(|action| action.outcome == Outcome::Failed)
+    }
+}
+
+impl Request {
+    /// The parameters by which the user is judged: what is deleted is inactive, so then every status counts.
+    #[must_use]
+    pub fn judging_parameters(&self) -> Parameters {
+        let mut parameters = self.parameters.clone();
+        if self.action == Action::DeleteInactive {
+            parameters.key_status = KeyStatusFilter::Any;
+        }
+        parameters
+    }
+}
+
 /// Answers one invocation of the Lambda function.
 ///
 /// # Errors
@@ -180,7 +200,7 @@ pub async fn handle(invocation: &Invocation, aws: &Live) -> Result<Response, Err
         remaining = response.remaining,
         "remediated"
     );
-    if response.actions.iter().any(|action| action.outcome == Outcome::Failed) {
+    if response.has_failed() {
         return Err(Error::ActionsFailed { response: serde_json::to_string(&response).unwrap_or_default() });
     }
     Ok(response)
@@ -192,25 +212,37 @@ pub async fn handle(invocation: &Invocation, aws: &Live) -> Result<Response, Err
 ///
 /// - any [`Error`] of a fact that cannot be read: nothing was touched.
 pub async fn remediate(request: &Request, aws: &Live, now: DateTime<Utc>) -> Result<Response, Error> {
-    // What is deleted is inactive, so keys are judged whatever their status.
-    let mut parameters = request.parameters.clone();
-    if request.action == Action::DeleteInactive {
-        parameters.key_status = KeyStatusFilter::Any;
-    }
+    let (user_name, identity) = match find(aws, &request.user_id).await? {
+        Some((user_name, identity)) => (Some(user_name), identity),
+        None => (None, Identity::Gone),
+    };
+    remediate_user(request, user_name, identity, aws, now).await
+}
+
+/// The same for a user whose name is known; `identity` tells who holds that name.
+///
+/// # Errors
+///
+/// - any [`Error`] of a fact that cannot be read: nothing was touched.
+pub async fn remediate_user(
+    request: &Request,
+    user_name: Option<String>,
+    identity: Identity,
+    aws: &Live,
+    now: DateTime<Utc>,
+) -> Result<Response, Error> {
+    let parameters = request.judging_parameters();
+    let name = user_name.clone().unwrap_or_default();
+    let facts = Facts { user_id: Some(request.user_id.clone()), identity, ..Facts::unread(name.clone()) };
+    let verdict = Box::pin(judge(facts, aws, &parameters, now)).await?;
     let mut response = Response {
         user_id: request.user_id.clone(),
-        user_name: None,
-        compliance_before: ComplianceType::NotApplicable,
-        annotation: Verdict::NotApplicable(NotApplicable::Gone).annotation(&parameters),
+        user_name,
+        compliance_before: verdict.compliance_type(),
+        annotation: verdict.annotation(&parameters),
         actions: Vec::new(),
         remaining: 0,
     };
-    let Some((user_name, identity)) = find(aws, &request.user_id).await? else { return Ok(response) };
-    response.user_name = Some(user_name.clone());
-    let facts = Facts { user_id: Some(request.user_id.clone()), identity, ..Facts::unread(user_name.clone()) };
-    let verdict = Box::pin(judge(facts, aws, &parameters, now)).await?;
-    response.compliance_before = verdict.compliance_type();
-    response.annotation = verdict.annotation(&parameters);
     let Verdict::NonCompliant { setup_keys, .. } = verdict else { return Ok(response) };
 
     for key in &setup_keys {
@@ -220,7 +252,7 @@ pub async fn remediate(request: &Request, aws: &Live, now: DateTime<Utc>) -> Res
         let (outcome, reason) = match (action, request.mode) {
             (KeyActionKind::None, _) => (Outcome::Skipped, reason.to_owned()),
             (_, Mode::DryRun) => (Outcome::Planned, reason.to_owned()),
-            (_, Mode::Act) => match act(aws, &user_name, key, action).await {
+            (_, Mode::Act) => match act(aws, &name, key, action).await {
                 Ok(Acted::Done) => {
                     is_active = false;
                     (Outcome::Done, reason.to_owned())
@@ -317,7 +349,7 @@ async fn act(aws: &Live, user: &str, key: &SetupKey, action: KeyActionKind) -> R
     let wanted = match action {
         KeyActionKind::None => return Ok(Acted::Done),
         KeyActionKind::Deactivate => {
-            aws.iam.deactivate_key(user, id).await?;
+            aws.iam.set_key_status(user, id, &KeyStatus::Inactive).await?;
             Some(KeyStatus::Inactive)
         }
         KeyActionKind::Delete => {
@@ -325,14 +357,34 @@ async fn act(aws: &Live, user: &str, key: &SetupKey, action: KeyActionKind) -> R
             None
         }
     };
-    // A change of IAM may take a while to be seen everywhere.
+    see(aws, user, id, wanted.as_ref()).await.map(|()| Acted::Done)
+}
+
+/// Waits until a key is seen to be as it was left: a change of IAM may take a while to be seen everywhere.
+async fn see(aws: &Live, user: &str, id: &str, wanted: Option<&KeyStatus>) -> Result<(), Error> {
     for look in 1..=LOOKS {
-        if aws.iam.key_status(user, id).await? == wanted {
-            return Ok(Acted::Done);
+        if aws.iam.key_status(user, id).await?.as_ref() == wanted {
+            return Ok(());
         }
         if look < LOOKS {
             sleep(backoff(look)).await;
         }
     }
-    Err(Error::NotSeen { access_key_id: id.clone() })
+    Err(Error::NotSeen { access_key_id: id.to_owned() })
+}
+
+/// Gives a key the status it had before, if it is still there and its user is still the same.
+///
+/// # Errors
+///
+/// - any [`Error`] of a call that fails, or of a change that is not to be seen.
+pub async fn restore(aws: &Live, user: &str, user_id: &str, id: &str, status: &KeyStatus) -> Result<Outcome, Error> {
+    let same_user =
+        matches!(aws.iam.identity(user).await?, Identity::Read { user_id: held_by, .. } if held_by == user_id);
+    match aws.iam.key_status(user, id).await? {
+        Some(now) if same_user && now != *status => {}
+        _ => return Ok(Outcome::Skipped),
+    }
+    aws.iam.set_key_status(user, id, status).await?;
+    see(aws, user, id, Some(status)).await.map(|()| Outcome::Done)
 }

@@ -192,15 +192,15 @@ impl Iam {
         Ok(keys.into_iter().find(|key| key.name == name).map(|key| key.status))
     }
 
-    /// Makes a key inactive.
+    /// Makes a key active or inactive.
     ///
     /// # Errors
     ///
     /// - [`Error::Call`] if the call fails.
-    pub async fn deactivate_key(&self, user: &str, id: &str) -> Result<(), Error> {
+    pub async fn set_key_status(&self, user: &str, id: &str, status: &KeyStatus) -> Result<(), Error> {
         let request = async || {
             let request = self.client.update_access_key().user_name(user).access_key_id(id);
-            request.status(StatusType::Inactive).send().await
+            request.status(StatusType::from(status.as_str())).send().await
         };
         let masked = KeyName::Id(id.to_owned()).masked();
         self.call(request).await.map_err(|error| call_error("iam:UpdateAccessKey", &masked, &error))?;

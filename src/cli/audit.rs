@@ -1,13 +1,12 @@
 //! `setup-keys audit`: judges a whole account.
 
-use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 
 use chrono::{DateTime, Utc};
 use clap::{Args, ValueEnum};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::parameters::RuleOptions;
+use super::progress::Progress;
 use super::{Failure, Input, Now, Outcome, complain, write_to};
 use crate::aws::{self, Live};
 use crate::credential_report::ReportError;
@@ -99,7 +98,7 @@ fn audit_report(file: &Input, parameters: Parameters, now: DateTime<Utc>) -> Res
 async fn audit_live(parameters: Parameters, now: DateTime<Utc>) -> Result<AuditReport, Failure> {
     let settings = aws::sdk_config().await;
     let account = aws::session::caller_account(&settings).await?;
-    let progress = Progress::start();
+    let progress = Progress::start("Reading the credential report and the users");
     let judged = judge_account(&Live::new(&settings), &parameters, now, |done, total| progress.show(done, total)).await;
     progress.end();
     let judged = judged.map_err(|error| error.chain())?;
@@ -120,33 +119,4 @@ async fn audit_live(parameters: Parameters, now: DateTime<Utc>) -> Result<AuditR
     }
     let source = Source::Live { report_generated: judged.report_generated };
     Ok(AuditReport { account: Some(account), generated: now, source, parameters, users, errors })
-}
-
-/// A progress bar on standard error, if that is a terminal.
-struct Progress(ProgressBar);
-
-impl Progress {
-    fn start() -> Self {
-        let target =
-            if io::stderr().is_terminal() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
-        let bar =
-            ProgressBar::with_draw_target(None, target).with_message("Reading the credential report and the users");
-        bar.set_style(ProgressStyle::default_spinner());
-        bar.enable_steady_tick(std::time::Duration::from_millis(100));
-        Self(bar)
-    }
-
-    fn show(&self, done: usize, total: usize) {
-        if self.0.length().is_none() {
-            let style = ProgressStyle::with_template("{msg} {bar:30} {pos}/{len} users, {eta} left");
-            self.0.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-            self.0.set_message("Judging");
-            self.0.set_length(total as u64);
-        }
-        self.0.set_position(done as u64);
-    }
-
-    fn end(&self) {
-        self.0.finish_and_clear();
-    }
 }

@@ -31,19 +31,10 @@ pub fn write(report: &AuditReport, width: Option<u16>, output: &mut dyn Write) -
         Verdict::Compliant(Cleared::Excepted { .. }) => 1,
         Verdict::Compliant(_) | Verdict::NotApplicable(_) => 2,
     });
-    let mut table = Table::new();
-    table.load_style(presets::NOTHING).set_header(["USER", "COMPLIANCE", "ANNOTATION"]);
-    if let Some(width) = width {
-        table.set_width(width).set_content_arrangement(ContentArrangement::Dynamic);
-    }
-    for user in users {
-        table.add_row([
-            printable(&user.user_name),
-            user.verdict.compliance_type().to_string(),
-            user.annotation.clone(),
-        ]);
-    }
-    writeln!(output, "{}", table.trim_fmt())?;
+    let rows = users
+        .into_iter()
+        .map(|user| [user.user_name.clone(), user.verdict.compliance_type().to_string(), user.annotation.clone()]);
+    write_rows(["USER", "COMPLIANCE", "ANNOTATION"], rows, width, output)?;
     writeln!(output)?;
 
     let Summary { compliant, non_compliant, excepted, total } = report.summary();
@@ -75,4 +66,26 @@ pub fn write(report: &AuditReport, width: Option<u16>, output: &mut dyn Write) -
         )?;
     }
     Ok(())
+}
+
+/// Writes rows under a header, columns aligned, wrapped to the width if there is one.
+///
+/// # Errors
+///
+/// - [`io::Error`] of the output.
+pub fn write_rows<const COLUMNS: usize>(
+    header: [&str; COLUMNS],
+    rows: impl IntoIterator<Item = [String; COLUMNS]>,
+    width: Option<u16>,
+    output: &mut dyn Write,
+) -> io::Result<()> {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_header(header);
+    if let Some(width) = width {
+        table.set_width(width).set_content_arrangement(ContentArrangement::Dynamic);
+    }
+    for row in rows {
+        table.add_row(row.map(|cell| printable(&cell)));
+    }
+    writeln!(output, "{}", table.trim_fmt())
 }

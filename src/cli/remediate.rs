@@ -1,0 +1,301 @@
+//! `setup-keys remediate`: gets setup keys out of the way, and brings them back.
+
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use chrono::{DateTime, Utc};
+use clap::{ArgGroup, Args, ValueEnum};
+use serde::{Deserialize, Serialize};
+
+use super::parameters::RuleOptions;
+use super::progress::Progress;
+use super::{Failure, Now, Outcome, complain, write_to};
+use crate::aws::iam::ListedUser;
+use crate::aws::{self, Live};
+use crate::remediator::{self, Action, KeyActionKind, Mode, Request, Response, UsedKeys, remediate_user};
+use crate::report::table;
+use crate::rule::facts::KeyStatus;
+use crate::rule::verdict::Verdict;
+use crate::sweep::judge_account;
+use crate::text::count;
+
+/// Deactivate setup keys, delete those that stayed inactive, or undo that
+///
+/// Shows what it would do; with --yes it does it. Each user is judged again from fresh reads right before. Keys that were
+/// used are kept: their owners rotate them. Before anything is changed, the ids and the old statuses are written to a file,
+/// which --undo plays back; what is deleted cannot be brought back.
+///
+/// Exit status: 0 if no active setup key is left, 1 if some are (also in a dry run), 2 if something failed.
+#[derive(Args)]
+#[command(group(ArgGroup::new("whom").required(true).args(["user", "all", "undo"])))]
+pub(super) struct Remediate {
+    /// A user, by name; may be given more than once
+    #[arg(long, value_name = "NAME")]
+    user: Vec<String>,
+
+    /// Every user of the account
+    #[arg(long)]
+    all: bool,
+
+    /// Give keys back the status that this file says
+    #[arg(long, value_name = "FILE")]
+    undo: Option<PathBuf>,
+
+    /// What to do
+    #[arg(long, value_enum, default_value_t = WhatToDo::Deactivate)]
+    action: WhatToDo,
+
+    /// What to do about active keys that were used
+    #[arg(long, value_enum, default_value_t = AboutUsed::Keep)]
+    used_keys: AboutUsed,
+
+    /// Act, instead of showing what would be done
+    #[arg(long)]
+    yes: bool,
+
+    /// Where to write what --undo needs [default: setup-keys-undo-ACCOUNT-TIME.json]
+    #[arg(long, value_name = "FILE")]
+    undo_file: Option<PathBuf>,
+
+    #[command(flatten)]
+    now: Now,
+
+    #[command(flatten)]
+    parameters: RuleOptions,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum WhatToDo {
+    /// Active keys that were never used become inactive
+    Deactivate,
+    /// Keys that are inactive and were never used are deleted
+    DeleteInactive,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum AboutUsed {
+    /// They stay
+    Keep,
+    /// They become inactive as well
+    Deactivate,
+}
+
+/// What is needed to undo: written before anything is changed.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Undo {
+    account: String,
+    written: DateTime<Utc>,
+    keys: Vec<UndoKey>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct UndoKey {
+    user_name: String,
+    user_id: String,
+    access_key_id: String,
+    status: String,
+}
+
+impl Remediate {
+    pub(super) async fn run(self) -> Result<Outcome, Failure> {
+        let settings = aws::sdk_config().await;
+        let account = aws::session::caller_account(&settings).await?;
+        let aws = Live::new(&settings);
+        match &self.undo {
+            Some(file) => self.undo(file, &account, &aws).await,
+            None => self.remediate(&account, &aws).await,
+        }
+    }
+
+    async fn remediate(&self, account: &str, aws: &Live) -> Result<Outcome, Failure> {
+        let now = self.now.get();
+        let users = self.users(aws, now).await?;
+        let plan = self.each(&users, Mode::DryRun, aws, now).await;
+        print(&plan.responses)?;
+        let mut left = plan.failed;
+        let undo = undo_keys(&plan.responses);
+        let planned = plan.responses.iter().flat_map(|response| &response.actions);
+        let planned = planned.filter(|action| action.action != KeyActionKind::None).count();
+        let mut responses = plan.responses;
+        if planned > 0 && self.yes {
+            let file = self.write_undo(account, now, undo)?;
+            let acted = self.each(&users, Mode::Act, aws, now).await;
+            left |= acted.failed || acted.responses.iter().any(Response::has_failed);
+            responses = acted.responses;
+            writeln!(io::stderr(), "To undo: setup-keys remediate --undo {} --yes", file.display()).unwrap_or(());
+            print(&responses)?;
+        } else if planned > 0 {
+            say(&format!("Dry run: nothing was changed. --yes acts on {}.", count(planned, "key")));
+            say("A key that Terraform or CloudFormation made comes back: remove it there first.");
+        }
+        let remaining: usize = responses.iter().map(|response| response.remaining).sum();
+        say(&format!("{} left active.", count(remaining, "setup key")));
+        Ok(if left {
+            Outcome::Incomplete
+        } else if remaining > 0 {
+            Outcome::Found
+        } else {
+            Outcome::Clean
+        })
+    }
+
+    /// The users in question: those named, or those of all that are NON_COMPLIANT.
+    async fn users(&self, aws: &Live, now: DateTime<Utc>) -> Result<Vec<ListedUser>, Failure> {
+        if self.all {
+            let parameters = self.request("", Mode::DryRun).judging_parameters();
+            let progress = Progress::start("Reading the credential report and the users");
+            let account = judge_account(aws, &parameters, now, |done, total| progress.show(done, total)).await;
+            progress.end();
+            let mut users = Vec::new();
+            for (user, outcome) in account.map_err(|error| error.chain())?.users {
+                match outcome {
+                    Some(Ok(Verdict::NonCompliant { .. })) => users.push(user),
+                    Some(Err(error)) => return Err(Failure(error.chain())),
+                    Some(Ok(_)) | None => {}
+                }
+            }
+            return Ok(users);
+        }
+        let all = aws.iam.users().await.map_err(|error| error.chain())?;
+        let find = |name: &String| {
+            let found = all.iter().find(|user| user.name.eq_ignore_ascii_case(name)).cloned();
+            found.ok_or_else(|| Failure(format!("no user is called `{name}`")))
+        };
+        self.user.iter().map(find).collect()
+    }
+
+    fn request(&self, user_id: &str, mode: Mode) -> Request {
+        Request {
+            user_id: user_id.to_owned(),
+            action: match self.action {
+                WhatToDo::Deactivate => Action::Deactivate,
+                WhatToDo::DeleteInactive => Action::DeleteInactive,
+            },
+            used_keys: match self.used_keys {
+                AboutUsed::Keep => UsedKeys::Keep,
+                AboutUsed::Deactivate => UsedKeys::Deactivate,
+            },
+            mode,
+            parameters: self.parameters.0.clone().resolve(),
+        }
+    }
+
+    /// One user after the other, each judged again.
+    async fn each(&self, users: &[ListedUser], mode: Mode, aws: &Live, now: DateTime<Utc>) -> Each {
+        let mut each = Each { responses: Vec::new(), failed: false };
+        let progress = Progress::start("Judging");
+        for (done, user) in users.iter().enumerate() {
+            progress.show(done, users.len());
+            let outcome = async {
+                let identity = aws.iam.identity(&user.name).await?;
+                remediate_user(&self.request(&user.id, mode), Some(user.name.clone()), identity, aws, now).await
+            };
+            match outcome.await {
+                Ok(response) => each.responses.push(response),
+                Err(error) => {
+                    each.failed = true;
+                    progress.suspend(|| complain(&format!("user `{}`: {}", user.name, error.chain())));
+                }
+            }
+        }
+        progress.end();
+        each
+    }
+
+    fn write_undo(&self, account: &str, now: DateTime<Utc>, keys: Vec<UndoKey>) -> Result<PathBuf, Failure> {
+        let name = || format!("setup-keys-undo-{account}-{}.json", now.format("%Y%m%dT%H%M%SZ")).into();
+        let path: PathBuf = self.undo_file.clone().unwrap_or_else(name);
+        // Never over another run's file: that would be the only way back lost.
+        let file = OpenOptions::new().write(true).create_new(true).open(&path);
+        let undo = Undo { account: account.to_owned(), written: now, keys };
+        let written = file.and_then(|mut file| {
+            serde_json::to_writer_pretty(&mut file, &undo)?;
+            writeln!(file)?;
+            file.sync_all()
+        });
+        written.map_err(|error| format!("{}: {error}; nothing was changed", path.display()))?;
+        Ok(path)
+    }
+
+    async fn undo(&self, path: &Path, account: &str, aws: &Live) -> Result<Outcome, Failure> {
+        let text = fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
+        let undo: Undo = serde_json::from_str(&text)
+            .map_err(|error| format!("{}:{}:{}: {error}", path.display(), error.line(), error.column()))?;
+        if undo.account != account {
+            let theirs = &undo.account;
+            return Err(Failure(format!(
+                "{}: account `{theirs}` is not that of the credentials, `{account}`",
+                path.display()
+            )));
+        }
+        let mut rows = Vec::new();
+        let mut failed = false;
+        for key in undo.keys {
+            let UndoKey { user_name, user_id, access_key_id, status } = key;
+            let outcome = if self.yes {
+                let wanted = KeyStatus::from(status.as_str());
+                match remediator::restore(aws, &user_name, &user_id, &access_key_id, &wanted).await {
+                    Ok(outcome) => format!("{outcome:?}"),
+                    Err(error) => {
+                        failed = true;
+                        error.chain()
+                    }
+                }
+            } else {
+                "Planned".to_owned()
+            };
+            rows.push([user_name, access_key_id, status, outcome]);
+        }
+        write_to(None, |output| {
+            table::write_rows(["USER", "KEY", "STATUS", "OUTCOME"], rows, table::terminal_width(), output)
+        })?;
+        if !self.yes {
+            say("Dry run: nothing was changed. --yes acts.");
+        }
+        Ok(if failed { Outcome::Incomplete } else { Outcome::Clean })
+    }
+}
+
+/// What came of a run over users.
+struct Each {
+    responses: Vec<Response>,
+    failed: bool,
+}
+
+/// The keys that are about to become inactive, as they are now.
+fn undo_keys(plan: &[Response]) -> Vec<UndoKey> {
+    let keys = plan.iter().flat_map(|response| {
+        let planned = response.actions.iter().filter(|action| action.action == KeyActionKind::Deactivate);
+        planned.map(|action| UndoKey {
+            user_name: response.user_name.clone().unwrap_or_default(),
+            user_id: response.user_id.clone(),
+            access_key_id: action.access_key_id.clone(),
+            status: KeyStatus::Active.as_str().to_owned(),
+        })
+    });
+    keys.collect()
+}
+
+fn print(responses: &[Response]) -> Result<(), Failure> {
+    let rows = responses.iter().flat_map(|response| {
+        let user = response.user_name.clone().unwrap_or_default();
+        let nothing = response.actions.is_empty().then(|| {
+            [user.clone(), String::new(), "None".to_owned(), "Skipped".to_owned(), response.annotation.clone()]
+        });
+        let actions = response.actions.iter().map(move |action| {
+            let (what, outcome) = (format!("{:?}", action.action), format!("{:?}", action.outcome));
+            [user.clone(), action.access_key_id.clone(), what, outcome, action.reason.clone()]
+        });
+        nothing.into_iter().chain(actions)
+    });
+    let header = ["USER", "KEY", "ACTION", "OUTCOME", "REASON"];
+    write_to(None, |output| table::write_rows(header, rows, table::terminal_width(), output))
+}
+
+/// A line of the result.
+fn say(line: &str) {
+    let _ = write_to(None, |output| writeln!(output, "{line}"));
+}
