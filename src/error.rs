@@ -107,14 +107,15 @@ impl Error {
     pub fn code(&self) -> &'static str {
         match self {
             Self::Event(EventError { problem: Problem::Event(_), .. }) => "InvalidEvent",
-            Self::Event(EventError { problem: Problem::Parameter(_), .. }) => "InvalidRuleParameter",
+            Self::Event(EventError { problem: Problem::Parameter(_), .. }) | Self::RequestParameter(_) => {
+                "InvalidRuleParameter"
+            }
             Self::AccountRefused { .. } => "AccountRefused",
             Self::Environment { .. } => "InvalidEnvironment",
             Self::Call(call) => call.kind.code(),
             Self::EvaluationsNotTaken { .. } => "EvaluationsNotTaken",
             Self::SweepIncomplete { .. } => "SweepIncomplete",
             Self::Request { .. } => "InvalidRequest",
-            Self::RequestParameter(_) => "InvalidRuleParameter",
             Self::ActionsFailed { .. } => "ActionsFailed",
             Self::NotSeen { .. } => "NotSeen",
             Self::ScheduledOffline => "ScheduledOffline",

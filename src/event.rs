@@ -442,11 +442,11 @@ impl<'a> Envelope<'a> {
         let told = detail.request_parameters.and_then(|request| request.user_name).or_else(|| {
             response.and_then(|response| response.access_key.or(response.login_profile)).and_then(|made| made.user_name)
         });
-        let caller = detail.user_identity;
-        let caller_type = caller.as_ref().and_then(|caller| caller.r#type.clone()).unwrap_or_default();
-        match told.or_else(|| caller.filter(|_| caller_type == "IAMUser").and_then(|caller| caller.user_name)) {
+        let by = detail.user_identity;
+        let kind = by.as_ref().and_then(|by| by.r#type.clone()).unwrap_or_default();
+        match told.or_else(|| by.filter(|_| kind == "IAMUser").and_then(|by| by.user_name)) {
             Some(user_name) if !user_name.is_empty() => Ok(Event::Call(IamCall { account_id, user_name })),
-            _ if caller_type == "Root" => Ok(Event::Nothing(Nothing::RootUser)),
+            _ if kind == "Root" => Ok(Event::Nothing(Nothing::RootUser)),
             _ => Err(error("requestParameters.userName", "is missing".to_owned())),
         }
     }
