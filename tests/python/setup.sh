@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Sets up in target/python what tests/moto.rs and tests/emulator.rs run the evaluator against: a virtual environment
+# Sets up in target/python what tests/moto.rs, tests/emulator.rs and tests/templates.rs need: a virtual environment
 # with moto, and AWS's Lambda runtime interface emulator. Does nothing if both are there; may run twice at once.
 set -euo pipefail
 

@@ -1,0 +1,239 @@
+//! Who may do what: every policy in the templates.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Value, json};
+
+use crate::{
+    ACCOUNT, CENTRAL, MEMBER, MEMBER_READ_ROLE, ORGANIZATION, REGION, SECOND_STEP, TEMPLATES, members, sources, stack,
+    strings, templates_py,
+};
+
+/// What the evaluator calls to judge users, and its role allows.
+const ACTIONS: [&str; 10] = [
+    "config:GetComplianceDetailsByConfigRule",
+    "config:GetResourceConfigHistory",
+    "config:PutEvaluations",
+    "iam:GenerateCredentialReport",
+    "iam:GetAccessKeyLastUsed",
+    "iam:GetCredentialReport",
+    "iam:GetLoginProfile",
+    "iam:GetUser",
+    "iam:ListAccessKeys",
+    "iam:ListUsers",
+];
+
+/// What it calls beside in the central mode.
+const CENTRAL_ACTION: &str = "sts:AssumeRole";
+
+/// What only the command-line tool calls, with its user's own permissions.
+const TOOL_ACTION: &str = "sts:GetCallerIdentity";
+
+/// What the code calls for what no template deploys yet: remediation, and judging a user as soon as its keys change.
+const NOT_DEPLOYED: [&str; 6] = [
+    "config:DescribeConfigRules",
+    "config:GetComplianceDetailsByResource",
+    "config:ListDiscoveredResources",
+    "config:StartConfigRulesEvaluation",
+    "iam:DeleteAccessKey",
+    "iam:UpdateAccessKey",
+];
+
+/// What AWS Lambda does for a function with the function's role: write its log, and queue what failed.
+const FUNCTION_ACTIONS: [&str; 3] = ["logs:CreateLogStream", "logs:PutLogEvents", "sqs:SendMessage"];
+
+/// Every policy of every template, by where it stands.
+fn policies() -> BTreeMap<String, Value> {
+    let mut policies = BTreeMap::new();
+    for file in TEMPLATES {
+        let given = if file == ORGANIZATION { &SECOND_STEP[..] } else { &[] };
+        for (id, (kind, properties)) in stack(file, given).resources() {
+            let mut add = |name: &str, policy: &Value| policies.insert(format!("{file} {id} {name}"), policy.clone());
+            match kind {
+                "AWS::IAM::Role" => {
+                    add("trust", &properties["AssumeRolePolicyDocument"]);
+                    for policy in properties["Policies"].as_array().into_iter().flatten() {
+                        add(policy["PolicyName"].as_str().unwrap(), &policy["PolicyDocument"]);
+                    }
+                }
+                _ if properties.get("PolicyDocument").is_some() => {
+                    add("policy", &properties["PolicyDocument"]);
+                }
+                _ => assert!(!properties.to_string().contains("Statement"), "{file} {id}: a policy of an unknown kind"),
+            }
+        }
+    }
+    policies
+}
+
+fn statements(policy: &Value) -> &[Value] {
+    policy["Statement"].as_array().unwrap()
+}
+
+/// What the policies of a role allow.
+fn allowed_by(file: &str, role: &str) -> BTreeSet<String> {
+    let prefix = format!("{file} {role} ");
+    let granted = policies().into_iter().filter(|(name, _)| name.starts_with(&prefix) && !name.ends_with(" trust"));
+    let actions = |(_, policy): (_, Value)| {
+        let actions = statements(&policy).iter().flat_map(|it| strings(&it["Action"])).map(str::to_owned);
+        actions.collect::<Vec<_>>()
+    };
+    granted.flat_map(actions).collect()
+}
+
+fn set<'a>(actions: impl IntoIterator<Item = &'a str>) -> BTreeSet<String> {
+    actions.into_iter().map(str::to_owned).collect()
+}
+
+#[test]
+fn parliament_finds_nothing() {
+    let mut policies = policies();
+    assert_eq!(policies.len(), 9, "{:?}", policies.keys());
+    for (name, policy) in &mut policies {
+        if name.ends_with(" trust") {
+            // It asks every statement for a resource, which is the role itself here.
+            for statement in policy["Statement"].as_array_mut().unwrap() {
+                statement["Resource"] = json!(format!("arn:aws:iam::{ACCOUNT}:role/it"));
+            }
+        }
+    }
+    // Finds it where a resource could be narrower, and where it is none of the action's.
+    let statement =
+        |action, resource| json!([{ "Sid": "S", "Effect": "Allow", "Action": action, "Resource": resource }]);
+    let wide = json!({ "Version": "2012-10-17", "Statement": statement("iam:GetUser", "*") });
+    policies.insert("wide".to_owned(), wide);
+    let wrong = json!({ "Version": "2012-10-17", "Statement": statement("iam:ListUsers", "arn:aws:s3:::bucket") });
+    policies.insert("wrong".to_owned(), wrong);
+
+    let findings = templates_py("policies", &[], &json!(policies));
+    let findings = strings(&findings);
+    assert_eq!(findings.len(), 2, "{findings:#?}");
+    assert!(findings[0].starts_with("wide: LOW RESOURCE_STAR: "), "{findings:#?}");
+    assert!(findings[1].starts_with("wrong: MEDIUM RESOURCE_MISMATCH: "), "{findings:#?}");
+}
+
+#[test]
+fn statements_have_an_id_and_name_what_they_allow() {
+    for (name, policy) in policies() {
+        assert_eq!(policy["Version"], "2012-10-17", "{name}");
+        let mut ids = BTreeSet::new();
+        for statement in statements(&policy) {
+            let id = statement["Sid"].as_str().unwrap_or_else(|| panic!("{name}: {statement}"));
+            assert!(ids.insert(id) && id.bytes().all(|byte| byte.is_ascii_alphanumeric()), "{name}: {id}");
+            for member in ["NotAction", "NotResource", "NotPrincipal"] {
+                assert_eq!(statement.get(member), None, "{name}: {id}");
+            }
+            if statement["Effect"] == "Allow" {
+                assert!(strings(&statement["Action"]).iter().all(|action| !action.contains('*')), "{name}: {id}");
+            }
+        }
+    }
+}
+
+#[test]
+fn roles_allow_what_the_code_calls_and_no_more() {
+    assert_eq!(allowed_by(MEMBER, "EvaluatorRole"), set(ACTIONS.into_iter().chain(FUNCTION_ACTIONS)));
+    assert_eq!(allowed_by(CENTRAL, "EvaluatorRole"), set([CENTRAL_ACTION].into_iter().chain(FUNCTION_ACTIONS)));
+    assert_eq!(allowed_by(MEMBER_READ_ROLE, "ReadRole"), set(ACTIONS));
+}
+
+#[test]
+fn code_calls_what_is_listed_and_no_more() {
+    let mut calls = BTreeSet::new();
+    for source in sources("src") {
+        for service in ["\"iam:", "\"config:", "\"sts:"] {
+            let literals = source.match_indices(service).map(|(at, _)| source[at + 1..].split('"').next().unwrap());
+            calls.extend(literals.filter(|it| !NOT_DEPLOYED.contains(it)).map(str::to_owned));
+        }
+    }
+    assert_eq!(calls, set(ACTIONS.into_iter().chain([CENTRAL_ACTION, TOOL_ACTION])));
+}
+
+#[test]
+fn both_modes_give_the_same_rights_in_an_account() {
+    let granted = |file, role| {
+        let policies = policies().remove(&format!("{file} {role} evaluator")).unwrap();
+        let own = |it: &&Value| !strings(&it["Action"]).iter().any(|action| FUNCTION_ACTIONS.contains(action));
+        statements(&policies).iter().filter(own).cloned().collect::<Vec<_>>()
+    };
+    assert_eq!(granted(MEMBER, "EvaluatorRole"), granted(MEMBER_READ_ROLE, "ReadRole"));
+}
+
+#[test]
+fn roles_trust_their_service_or_the_central_function_only() {
+    let trust = |sid, principal, condition: Option<Value>| {
+        let mut statement =
+            json!({ "Sid": sid, "Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole" });
+        if let Some(condition) = condition {
+            statement["Condition"] = condition;
+        }
+        json!({ "Version": "2012-10-17", "Statement": [statement] })
+    };
+    let function = trust("RunAsFunction", json!({ "Service": "lambda.amazonaws.com" }), None);
+    let expected = [
+        (CENTRAL, "EvaluatorRole", function.clone()),
+        (
+            MEMBER_READ_ROLE,
+            "ReadRole",
+            trust(
+                "CentralFunctionOnly",
+                json!({ "AWS": "arn:aws:iam::444455556666:role/central" }),
+                Some(json!({ "StringEquals": { "sts:ExternalId": "external-id" } })),
+            ),
+        ),
+        (MEMBER, "EvaluatorRole", function),
+        (ORGANIZATION, "AggregatorRole", trust("RunAsAggregator", json!({ "Service": "config.amazonaws.com" }), None)),
+    ];
+    let expected = expected.map(|(file, role, trust)| (format!("{file} {role} trust"), trust));
+    let trusts: BTreeMap<_, _> = policies().into_iter().filter(|(name, _)| name.ends_with(" trust")).collect();
+    assert_eq!(trusts, BTreeMap::from(expected));
+}
+
+#[test]
+fn config_invokes_the_function_for_the_accounts_it_serves_only() {
+    let permission = json!({
+        "FunctionName": format!("arn:aws:lambda:{REGION}:{ACCOUNT}:function:setup-keys-evaluator"),
+        "Action": "lambda:InvokeFunction",
+        "Principal": "config.amazonaws.com",
+        "SourceAccount": ACCOUNT,
+    });
+    assert_eq!(stack(MEMBER, &[]).properties("InvokeFromConfig"), permission);
+
+    let policy = &policies()[&format!("{CENTRAL} InvokeFromConfig policy")];
+    let [statement] = statements(policy) else { panic!("{policy}") };
+    assert_eq!(statement["Principal"], json!({ "Service": "config.amazonaws.com" }));
+    assert_eq!(statement["Action"], "lambda:InvokeFunction");
+    assert_eq!(statement["Resource"], permission["FunctionName"]);
+    let accounts = json!(["111122223333", "444455556666"]);
+    assert_eq!(statement["Condition"], json!({ "StringEquals": { "aws:SourceAccount": accounts } }));
+
+    // One overwrites the other.
+    let kinds = |file| stack(file, &[]).resources().into_values().map(|(kind, _)| kind).collect::<Vec<_>>();
+    assert!(!kinds(MEMBER).contains(&"AWS::Lambda::ResourcePolicy"));
+    assert!(!kinds(CENTRAL).contains(&"AWS::Lambda::Permission"));
+}
+
+#[test]
+fn central_function_assumes_one_role_of_its_organization() {
+    let policy = &policies()[&format!("{CENTRAL} EvaluatorRole evaluator")];
+    let statement = statements(policy).iter().find(|it| it["Action"] == CENTRAL_ACTION).unwrap();
+    let role = stack(MEMBER_READ_ROLE, &[]).properties("ReadRole");
+    assert_eq!(statement["Resource"], format!("arn:aws:iam::*:role/{}", role["RoleName"].as_str().unwrap()));
+    assert_eq!(statement["Condition"], json!({ "StringEquals": { "aws:ResourceOrgID": "o-a1b2c3d4e5" } }));
+}
+
+#[test]
+fn bucket_is_read_by_the_organization_and_over_tls_only() {
+    let policy = &policies()[&format!("{ORGANIZATION} ArtifactsPolicy policy")];
+    let [read, deny] = statements(policy) else { panic!("{policy}") };
+    assert_eq!(read["Action"], "s3:GetObject");
+    assert_eq!(read["Condition"], json!({ "StringEquals": { "aws:PrincipalOrgID": "o-a1b2c3d4e5" } }));
+    assert_eq!(deny["Effect"], "Deny");
+    assert_eq!(deny["Condition"], json!({ "Bool": { "aws:SecureTransport": "false" } }));
+
+    let bucket = stack(ORGANIZATION, &[]).properties("Artifacts");
+    assert!(members(&bucket["PublicAccessBlockConfiguration"]).values().all(|blocked| *blocked == true));
+    assert_eq!(members(&bucket["PublicAccessBlockConfiguration"]).len(), 4);
+    assert_eq!(bucket["OwnershipControls"]["Rules"], json!([{ "ObjectOwnership": "BucketOwnerEnforced" }]));
+    assert_eq!(bucket["VersioningConfiguration"], json!({ "Status": "Enabled" }));
+}
