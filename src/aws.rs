@@ -105,14 +105,14 @@ impl Intercept for CountCalls {
     }
 }
 
-/// Refuses an answer without a body, which the SDK takes for one that says nothing: that all evaluations were taken, or
-/// that there are no results. AWS Config always answers with a JSON object.
+/// Refuses an answer that is not whole, which the SDK would take for one that says less: no keys, no users, no failed
+/// evaluations.
 #[derive(Debug)]
-struct RefuseEmptyAnswers;
+struct RequireWholeAnswers;
 
-impl Intercept for RefuseEmptyAnswers {
+impl Intercept for RequireWholeAnswers {
     fn name(&self) -> &'static str {
-        "RefuseEmptyAnswers"
+        "RequireWholeAnswers"
     }
 
     fn read_after_deserialization(
@@ -121,11 +121,19 @@ impl Intercept for RefuseEmptyAnswers {
         _components: &RuntimeComponents,
         _settings: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        match context.response().body().bytes() {
-            Some([]) => Err("the answer is empty".into()),
+        let response = context.response();
+        match response.body().bytes() {
+            Some(body) if response.status().is_success() && !is_whole(body) => Err("the answer is not whole".into()),
             _ => Ok(()),
         }
     }
+}
+
+/// Whether this is all of a successful answer: AWS Config's JSON object, which its parser has read to the end; or IAM's
+/// XML, whose parser stops without a word where the text stops.
+fn is_whole(body: &[u8]) -> bool {
+    let body = body.trim_ascii();
+    body.starts_with(b"{") || body.ends_with(b"Response>")
 }
 
 /// Whether a failed call may succeed later.

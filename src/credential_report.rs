@@ -254,7 +254,13 @@ impl<R: Read> Rows<R> {
         let Some((_, account)) = partition_and_account(arn) else {
             return Err(format!("column `arn`: `{}` is not an ARN", text::excerpt(arn, 64)));
         };
-        self.account.get_or_insert_with(|| account.to_owned());
+        match &self.account {
+            None => self.account = Some(account.to_owned()),
+            Some(first) if first != account => {
+                return Err(format!("column `arn`: account `{account}` is not that of the rows before, `{first}`"));
+            }
+            Some(_) => {}
+        }
         if !self.seen.insert(arn.to_owned()) {
             return Ok(None);
         }
@@ -275,28 +281,28 @@ impl<R: Read> Rows<R> {
             None => gaps.push((Need::LoginProfile, cells.quote(self.columns.password))),
         }
         let mut keys = Vec::new();
-        let mut undated = false;
+        let mut incomplete = false;
         for slot in &self.columns.slots {
-            let active = cells.flag(slot.active)?.unwrap_or(false);
+            let active = cells.flag(slot.active)?;
             // An inactive key keeps its date; only where there is no key there is none.
-            match cells.time(slot.created)? {
-                Some(created) => keys.push(AccessKey {
+            match (cells.time(slot.created)?, active) {
+                (Some(_), None) | (None, Some(true)) => {
+                    incomplete = true;
+                    let gap = format!("{}, but {}", cells.quote(slot.active), cells.quote(slot.created));
+                    gaps.push((Need::Keys, gap));
+                }
+                (None, Some(false) | None) => {}
+                (Some(created), Some(active)) => keys.push(AccessKey {
                     name: KeyName::Slot(slot.slot),
                     status: if active { KeyStatus::Active } else { KeyStatus::Inactive },
                     created,
                     last_use: cells.time(slot.last_used)?.map_or(LastUse::Never, LastUse::At),
                 }),
-                None if active => {
-                    undated = true;
-                    let gap = format!("{}, but {}", cells.quote(slot.active), cells.quote(slot.created));
-                    gaps.push((Need::Keys, gap));
-                }
-                None => {}
             }
         }
         let additional = self.columns.additional.filter(|place| !cells.is_blank(*place));
         facts.keys = match additional {
-            _ if undated => Keys::Unread,
+            _ if incomplete => Keys::Unread,
             None => Keys::All(keys),
             Some(place) => {
                 gaps.push((Need::Keys, format!("it may have keys beside those listed: {}", cells.quote(place))));

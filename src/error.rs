@@ -80,7 +80,7 @@ pub enum Error {
         response: String,
     },
     /// IAM does not show a key as it was left.
-    #[error("the change of the key was accepted, but it is not to be seen")]
+    #[error("the change of key `{access_key_id}` was accepted, but it is not to be seen")]
     NotSeen {
         /// The key.
         access_key_id: String,
@@ -176,6 +176,12 @@ pub enum CallFailure {
 }
 
 impl CallFailure {
+    /// Whether the same call may succeed later.
+    #[must_use]
+    pub const fn may_pass(self) -> bool {
+        matches!(self, Self::Throttled | Self::NoAnswer | Self::Service)
+    }
+
     /// A stable name of the kind, the `error_type` of a failed invocation.
     #[must_use]
     pub const fn code(self) -> &'static str {

@@ -108,6 +108,10 @@ async fn put_answer(event: &ConfigEvent, aws: &Live, invocation: &Invocation) ->
         let aws = aws.until(Some(invocation.reads_until));
         let Answer { evaluations, summary, shortfall } = Box::pin(answer(event, &aws, invocation.now)).await?;
         users = summary;
+        if let Some(shortfall) = &shortfall {
+            // Said here as well, since putting may fail for another reason.
+            tracing::warn!(requestId = invocation.request_id, "{}", shortfall.chain());
+        }
         aws.config.put_evaluations(&event.result_token, &evaluations).await?;
         log(&invocation.request_id, &event.account_id, &evaluations);
         shortfall.map_or(Ok(()), Err)

@@ -16,6 +16,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use crate::json;
 use crate::rule::parameters::{GivenParameters, ParameterError};
 use crate::rule::verdict::NotApplicable;
 use crate::text;
@@ -413,11 +414,9 @@ impl<'a> Envelope<'a> {
         }
         let account_id = self.account("account", self.fields.account)?;
         let raw = self.fields.detail.ok_or_else(|| self.error("detail", None, "is missing"))?;
-        let detail: Detail = serde_path_to_error::deserialize(&mut serde_json::Deserializer::from_str(raw.get()))
-            .map_err(|error| {
-                let path = text::excerpt(&error.path().to_string(), 128);
-                self.error(&format!("detail.{path}"), Some(raw), text::json_error(error.inner()))
-            })?;
+        let detail: Detail = json::object(raw.get()).map_err(|error| {
+            self.error(format!("detail.{}", error.path).trim_end_matches('.'), Some(raw), error.problem)
+        })?;
         let error = |field: &str, problem: String| self.error(&format!("detail.{field}"), Some(raw), problem);
         let called = format!(
             "{} {}",
@@ -466,13 +465,11 @@ impl<'a> Envelope<'a> {
         let raw = self.fields.invoking_event;
         let text: String = self.required("invokingEvent", raw)?;
         let left_scope = self.optional("eventLeftScope", self.fields.event_left_scope)?.unwrap_or(false);
-        let inner: InvokingEvent = serde_path_to_error::deserialize(&mut serde_json::Deserializer::from_str(&text))
-            .map_err(|error| {
-                // Keys of objects are in the path, and they are whatever was sent.
-                let path = text::excerpt(&error.path().to_string(), 128);
-                let field = if path == "." { "invokingEvent".to_owned() } else { format!("invokingEvent.{path}") };
-                self.error(&field, raw, text::embedded_json_error(error.inner()))
-            })?;
+        let inner: InvokingEvent = json::object(&text).map_err(|error| {
+            let (line, column) = error.position;
+            let problem = format!("{} (line {line} column {column} of the JSON in the string)", error.problem);
+            self.error(format!("invokingEvent.{}", error.path).trim_end_matches('.'), raw, problem)
+        })?;
         let error = |field: &str, problem: String| self.error(&format!("invokingEvent.{field}"), raw, problem);
         let missing = |field: &str| error(field, "is missing".to_owned());
         let check_account = |field: &str, account: Option<&str>| match account {

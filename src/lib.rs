@@ -58,6 +58,7 @@ pub mod error;
 pub mod evaluation;
 pub mod evaluator;
 pub mod event;
+mod json;
 pub mod judge;
 pub mod lambda;
 pub mod metrics;

@@ -4,18 +4,24 @@
 //! looked up by its id and judged again, from fresh reads, by the same decision as the evaluator's. Keys are acted on by key
 //! id, one at a time, each looked at again right before and right after. Running it twice changes nothing the second time.
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use crate::aws::{Live, backoff};
 use crate::error::Error;
+use crate::json;
 use crate::judge::judge;
 use crate::lambda::Invocation;
 use crate::rule::facts::{Facts, Identity, KeyName, KeyStatus, LastUse};
 use crate::rule::parameters::{GivenParameters, KeyStatusFilter, Parameters};
 use crate::rule::verdict::{ComplianceType, SetupKey, Verdict};
+
+/// How often a change of a key is tried in all, each time from a new look at it.
+const ATTEMPTS: u32 = 4;
 
 /// How often a key is looked at for a change of it to be seen: over about three seconds.
 const LOOKS: u32 = 7;
@@ -56,12 +62,14 @@ pub enum UsedKeys {
 }
 
 /// Whether a run acts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Mode {
     /// It reads only, and says what it would do.
     DryRun,
-    /// It acts.
+    /// It acts on every key that is to be acted on now.
     Act,
+    /// It acts on these keys only, of those that are to be acted on now.
+    ActOn(BTreeSet<String>),
 }
 
 /// What became of a request.
@@ -144,8 +152,10 @@ impl Request {
         fn yes() -> bool {
             true
         }
-        let members: Members = serde_path_to_error::deserialize(&mut serde_json::Deserializer::from_str(text))
-            .map_err(|error| Error::Request { problem: error.to_string() })?;
+        let members: Members = json::object(text).map_err(|error| {
+            let path = if error.path.is_empty() { String::new() } else { format!("{}: ", error.path) };
+            Error::Request { problem: format!("{path}{}", error.problem) }
+        })?;
         if !(16..=128).contains(&members.user_id.len())
             || !members.user_id.bytes().all(|byte| byte.is_ascii_alphanumeric())
         {
@@ -164,6 +174,17 @@ impl Request {
 }
 
 impl Response {
+    /// The keys that are to be changed, or were to be.
+    pub fn changed_keys(&self) -> impl Iterator<Item = String> {
+        self.actions.iter().filter(|it| it.action != KeyActionKind::None).map(|it| it.access_key_id.clone())
+    }
+
+    /// The keys that were changed, or may have been.
+    pub fn touched_keys(&self) -> impl Iterator<Item = String> {
+        let touched = self.actions.iter().filter(|it| matches!(it.outcome, Outcome::Done | Outcome::Failed));
+        touched.map(|it| it.access_key_id.clone())
+    }
+
     /// Whether an action failed.
     #[must_use]
     pub fn has_failed(&self) -> bool {
@@ -243,29 +264,37 @@ pub async fn remediate_user(
         actions: Vec::new(),
         remaining: 0,
     };
-    let Verdict::NonCompliant { setup_keys, .. } = verdict else { return Ok(response) };
+    let Verdict::NonCompliant { setup_keys, .. } = verdict else {
+        // Those that an exception covers stay.
+        let active = verdict.setup_keys().iter().filter(|key| key.status == KeyStatus::Active);
+        response.remaining = active.count();
+        return Ok(response);
+    };
 
     for key in &setup_keys {
         let KeyName::Id(id) = &key.name else { continue };
-        let (action, reason) = plan(key, request.action, request.used_keys);
-        let mut is_active = key.status == KeyStatus::Active;
-        let (outcome, reason) = match (action, request.mode) {
-            (KeyActionKind::None, _) => (Outcome::Skipped, reason.to_owned()),
-            (_, Mode::DryRun) => (Outcome::Planned, reason.to_owned()),
-            (_, Mode::Act) => match act(aws, &name, key, action).await {
+        let (change, reason) = plan(key, request.action, request.used_keys);
+        let mut status = Some(key.status.clone());
+        let (outcome, reason) = match (change, &request.mode) {
+            (None, _) => (Outcome::Skipped, reason.to_owned()),
+            (Some(_), Mode::DryRun) => (Outcome::Planned, reason.to_owned()),
+            (Some(_), Mode::ActOn(keys)) if !keys.contains(id) => {
+                (Outcome::Skipped, "The key was not in the plan.".to_owned())
+            }
+            (Some(change), Mode::Act | Mode::ActOn(_)) => match act(aws, &name, key, id, change).await {
                 Ok(Acted::Done) => {
-                    is_active = false;
+                    status = change.wanted();
                     (Outcome::Done, reason.to_owned())
                 }
-                Ok(Acted::Gone) => {
-                    is_active = false;
-                    (Outcome::Skipped, "The key is gone.".to_owned())
+                Ok(Acted::Changed(what, now)) => {
+                    status = now;
+                    (Outcome::Skipped, what.to_owned())
                 }
-                Ok(Acted::Changed(what)) => (Outcome::Skipped, what.to_owned()),
                 Err(error) => (Outcome::Failed, error.chain()),
             },
         };
-        response.remaining += usize::from(is_active);
+        response.remaining += usize::from(status == Some(KeyStatus::Active));
+        let action = change.map_or(KeyActionKind::None, KeyActionKind::from);
         response.actions.push(KeyAction { access_key_id: id.clone(), action, outcome, reason });
     }
     Ok(response)
@@ -295,30 +324,24 @@ async fn find(aws: &Live, user_id: &str) -> Result<Option<(String, Identity)>, E
     Ok(Some((user.name, identity)))
 }
 
-/// What is done to a setup key, and why.
-fn plan(key: &SetupKey, action: Action, used_keys: UsedKeys) -> (KeyActionKind, &'static str) {
+/// What is done to a setup key, if anything, and why.
+fn plan(key: &SetupKey, action: Action, used_keys: UsedKeys) -> (Option<Change>, &'static str) {
     let used = key.last_used.is_some();
     match (action, &key.status) {
         (Action::Deactivate, KeyStatus::Active) if !used => {
-            (KeyActionKind::Deactivate, "The key was made at user setup and never used.")
+            (Some(Change::Deactivate), "The key was made at user setup and never used.")
         }
         (Action::Deactivate, KeyStatus::Active) if used_keys == UsedKeys::Deactivate => (
-            KeyActionKind::Deactivate,
+            Some(Change::Deactivate),
             "The key was made at user setup and used; used keys are to be deactivated as well.",
         ),
-        (Action::Deactivate, KeyStatus::Active) => {
-            (KeyActionKind::None, "The key is in use: have its owner rotate it.")
-        }
+        (Action::Deactivate, KeyStatus::Active) => (None, "The key is in use: have its owner rotate it."),
         (Action::DeleteInactive, KeyStatus::Inactive) if !used => {
-            (KeyActionKind::Delete, "The key was made at user setup, never used, and is inactive.")
+            (Some(Change::Delete), "The key was made at user setup, never used, and is inactive.")
         }
-        (Action::DeleteInactive, KeyStatus::Inactive) => {
-            (KeyActionKind::None, "The key was used, so it is not deleted.")
-        }
-        (Action::DeleteInactive, KeyStatus::Active) => {
-            (KeyActionKind::None, "The key is active, so it is not deleted.")
-        }
-        (_, _) => (KeyActionKind::None, "The key is not active already."),
+        (Action::DeleteInactive, KeyStatus::Inactive) => (None, "The key was used, so it is not deleted."),
+        (Action::DeleteInactive, KeyStatus::Active) => (None, "The key is active, so it is not deleted."),
+        (_, _) => (None, "The key is not active already."),
     }
 }
 
@@ -326,38 +349,74 @@ fn plan(key: &SetupKey, action: Action, used_keys: UsedKeys) -> (KeyActionKind, 
 enum Acted {
     /// Done, and seen to be so.
     Done,
-    /// The key no longer exists; nothing was done.
-    Gone,
-    /// The key is not what it was when the user was judged; nothing was done.
-    Changed(&'static str),
+    /// The key is not what it was when the user was judged; nothing was done. With its status now.
+    Changed(&'static str, Option<KeyStatus>),
 }
 
-/// Acts on one key: looks at it again, acts, and looks whether it is so.
-async fn act(aws: &Live, user: &str, key: &SetupKey, action: KeyActionKind) -> Result<Acted, Error> {
-    let KeyName::Id(id) = &key.name else { return Ok(Acted::Changed("The key has no id.")) };
-    match aws.iam.key_status(user, id).await? {
-        None => return Ok(Acted::Gone),
-        Some(status) if status != key.status => {
-            return Ok(Acted::Changed("The status of the key has changed meanwhile."));
+/// Acts on one key: looks at it, acts, and looks whether it is so. What fails for a passing reason is tried again, from the
+/// look on: a key may have been put to use while IAM was throttling.
+async fn act(aws: &Live, user: &str, key: &SetupKey, id: &str, change: Change) -> Result<Acted, Error> {
+    let mut attempt = 1;
+    loop {
+        match aws.iam.key_status(user, id).await? {
+            // The attempt before was answered by nobody, and yet it was made.
+            now if attempt > 1 && now == change.wanted() => return Ok(Acted::Done),
+            Some(now) if now == key.status => {}
+            None => return Ok(Acted::Changed("The key is gone.", None)),
+            now => return Ok(Acted::Changed("The status of the key has changed meanwhile.", now)),
         }
-        Some(_) => {}
+        // A key that was used since it was judged is in use now.
+        if key.last_used.is_none() && aws.iam.last_use_of(id).await? != LastUse::Never {
+            let status = Some(key.status.clone());
+            return Ok(Acted::Changed("The key was used meanwhile: have its owner rotate it.", status));
+        }
+        if aws.deadline().is_some_and(|deadline| Instant::now() >= deadline) {
+            let problem = "there was no time left to act on its keys".to_owned();
+            return Err(Error::FactMissing { user: user.to_owned(), problem });
+        }
+        let changed = match change {
+            Change::Deactivate => aws.iam.set_key_status(user, id, &KeyStatus::Inactive).await,
+            Change::Delete => aws.iam.delete_key(user, id).await,
+        };
+        match changed {
+            Ok(()) => {
+                // Said at once: a process that ends before its answer must have told what it changed.
+                tracing::info!(userName = user, accessKeyId = id, change = ?change, "key changed");
+                return see(aws, user, id, change.wanted().as_ref()).await.map(|()| Acted::Done);
+            }
+            Err(Error::Call(error)) if error.kind.may_pass() && attempt < ATTEMPTS => {
+                sleep(backoff(attempt)).await;
+                attempt += 1;
+            }
+            Err(error) => return Err(error),
+        }
     }
-    // A key that was used since it was judged is in use now.
-    if key.last_used.is_none() && aws.iam.last_use_of(id).await? != LastUse::Never {
-        return Ok(Acted::Changed("The key was used meanwhile: have its owner rotate it."));
+}
+
+/// A change of a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Change {
+    Deactivate,
+    Delete,
+}
+
+impl Change {
+    /// The status of the key after the change; `None` if there is no key then.
+    const fn wanted(self) -> Option<KeyStatus> {
+        match self {
+            Self::Deactivate => Some(KeyStatus::Inactive),
+            Self::Delete => None,
+        }
     }
-    let wanted = match action {
-        KeyActionKind::None => return Ok(Acted::Done),
-        KeyActionKind::Deactivate => {
-            aws.iam.set_key_status(user, id, &KeyStatus::Inactive).await?;
-            Some(KeyStatus::Inactive)
+}
+
+impl From<Change> for KeyActionKind {
+    fn from(change: Change) -> Self {
+        match change {
+            Change::Deactivate => Self::Deactivate,
+            Change::Delete => Self::Delete,
         }
-        KeyActionKind::Delete => {
-            aws.iam.delete_key(user, id).await?;
-            None
-        }
-    };
-    see(aws, user, id, wanted.as_ref()).await.map(|()| Acted::Done)
+    }
 }
 
 /// Waits until a key is seen to be as it was left: a change of IAM may take a while to be seen everywhere.
@@ -373,18 +432,28 @@ async fn see(aws: &Live, user: &str, id: &str, wanted: Option<&KeyStatus>) -> Re
     Err(Error::NotSeen { access_key_id: id.to_owned() })
 }
 
-/// Gives a key the status it had before, if it is still there and its user is still the same.
+/// Gives a key the status it had before. Nothing is done, and why is returned, if the key or its user is gone or has been
+/// changed by somebody else.
 ///
 /// # Errors
 ///
 /// - any [`Error`] of a call that fails, or of a change that is not to be seen.
-pub async fn restore(aws: &Live, user: &str, user_id: &str, id: &str, status: &KeyStatus) -> Result<Outcome, Error> {
-    let same_user =
-        matches!(aws.iam.identity(user).await?, Identity::Read { user_id: held_by, .. } if held_by == user_id);
+pub async fn restore(
+    aws: &Live,
+    user: &str,
+    user_id: &str,
+    id: &str,
+    status: &KeyStatus,
+) -> Result<(Outcome, &'static str), Error> {
+    match aws.iam.identity(user).await? {
+        Identity::Read { user_id: held_by, .. } if held_by == user_id => {}
+        _ => return Ok((Outcome::Skipped, "The user is gone, or has another name.")),
+    }
     match aws.iam.key_status(user, id).await? {
-        Some(now) if same_user && now != *status => {}
-        _ => return Ok(Outcome::Skipped),
+        None => return Ok((Outcome::Skipped, "The key is gone.")),
+        Some(now) if now == *status => return Ok((Outcome::Skipped, "The key has this status already.")),
+        Some(_) => {}
     }
     aws.iam.set_key_status(user, id, status).await?;
-    see(aws, user, id, Some(status)).await.map(|()| Outcome::Done)
+    see(aws, user, id, Some(status)).await.map(|()| (Outcome::Done, "The key has its old status."))
 }

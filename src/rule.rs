@@ -59,11 +59,9 @@ pub fn decide(facts: &Facts, parameters: &Parameters, now: DateTime<Utc>) -> Ste
 
     let mut candidates: Vec<&AccessKey> =
         facts.keys.known().iter().filter(|key| passes_status(key, parameters.key_status)).collect();
-    if !candidates.is_empty()
-        && let SetupWindow::Seconds(window) = parameters.setup_window
-    {
+    if !candidates.is_empty() && parameters.setup_window != SetupWindow::Any {
         let Some(created) = user_created(facts) else { return Step::Need(vec![Need::Identity]) };
-        candidates.retain(|key| seconds_between(created, key.created).unsigned_abs() <= window.into());
+        candidates.retain(|key| parameters.setup_window.admits(seconds_between(created, key.created)));
     }
     if candidates.is_empty() && matches!(facts.keys, Keys::All(_)) {
         return Step::Verdict(Verdict::Compliant(Cleared::NoSetupKey));

@@ -26,8 +26,8 @@ use crate::rule::{Need, Step, decide};
 /// How many users are read at once. IAM throttles by calls a second; this only bounds how many wait for an answer.
 const USERS_AT_ONCE: usize = 16;
 
-/// How long a sweep waits for the credential report at most.
-const REPORT_TIME: Duration = Duration::from_mins(1);
+/// How long a sweep waits at most for the credential report, or for the earlier results.
+const MOST_FOR_A_PART: Duration = Duration::from_mins(1);
 
 /// A report this old is not the one that IAM generates on demand: worth a warning, not an error.
 const FRESH_REPORT: TimeDelta = TimeDelta::hours(4);
@@ -61,7 +61,12 @@ pub async fn sweep(
     now: DateTime<Utc>,
 ) -> Result<Answer, Error> {
     // Earlier results come before the list of users: a user made in between is in the list, not among the vanished.
-    let stored = stored_results(aws, rule_name).await;
+    let stored = stored_results(aws, rule_name);
+    let stored = before(share_of_time(aws), stored).await.unwrap_or_else(|| {
+        let detail = "there was no time left to read the earlier results".to_owned();
+        let operation = "config:GetComplianceDetailsByConfigRule";
+        Err(CallError { operation, resource: String::new(), kind: CallFailure::NoAnswer, detail }.into())
+    });
     let account = judge_account(aws, parameters, now, |_, _| {}).await?;
 
     let mut evaluations = Vec::new();
@@ -119,12 +124,7 @@ pub async fn judge_account(
     now: DateTime<Utc>,
     progress: impl Fn(usize, usize),
 ) -> Result<JudgedAccount, Error> {
-    // Without a report there must be time left to read every user.
-    let report_until = Instant::now()
-        + aws
-            .deadline()
-            .map_or(REPORT_TIME, |deadline| (deadline.saturating_duration_since(Instant::now()) / 4).min(REPORT_TIME));
-    let report = Report::read(&aws.until(Some(report_until)), now).await;
+    let report = Report::read(&aws.until(share_of_time(aws)), now).await;
     let listed = before(aws.deadline(), aws.iam.users()).await.unwrap_or_else(|| {
         Err(CallError {
             operation: "iam:ListUsers",
@@ -163,6 +163,12 @@ pub async fn judge_account(
     before(aws.deadline(), read_all).await;
     drop(judged);
     Ok(JudgedAccount { users, report_generated: report.map(|report| report.generated) })
+}
+
+/// Until when one part of a sweep may take: there must be time left for the others, first of all to read every user.
+fn share_of_time(aws: &Live) -> Option<Instant> {
+    let left = |deadline: Instant| deadline.saturating_duration_since(Instant::now());
+    Some(Instant::now() + aws.deadline().map_or(MOST_FOR_A_PART, |deadline| (left(deadline) / 4).min(MOST_FOR_A_PART)))
 }
 
 /// What a future comes to before a deadline; `None` if it does not.

@@ -195,6 +195,10 @@ mod refuses {
     }
 
     cases! { row:
+        a_dated_key_of_which_it_is_not_told_whether_it_is_active => (alice_with("access_key_1_active", "N/A"),
+            "user `alice` cannot be judged: column `access_key_1_active` is `N/A`, but column `access_key_1_last_rotated` is `2026-03-02T10:15:04+00:00`");
+        another_account => (alice_with("arn", "arn:aws:iam::444455556666:user/alice"),
+            "column `arn`: account `444455556666` is not that of the rows before, `111122223333`");
         an_active_key_without_a_date => (alice_with("access_key_1_last_rotated", "N/A"),
             "user `alice` cannot be judged: column `access_key_1_active` is `true`, but column `access_key_1_last_rotated` is `N/A`");
         a_date_that_is_none => (alice_with("user_creation_time", "2026-13-01T00:00:00Z"),

@@ -363,8 +363,27 @@ mod failures {
         password_with_503 => ("GetLoginProfile", FaultKind::Unavailable, "ServiceError", "iam:GetLoginProfile failed");
         keys_reset => ("ListAccessKeys", FaultKind::Reset, "NoAnswer", "iam:ListAccessKeys failed");
         user_cut => ("GetUser", FaultKind::TruncatedBody, "NoAnswer", "iam:GetUser failed");
+        keys_cut_in_the_text => ("ListAccessKeys", FaultKind::CutText, "NoAnswer", "the answer is not whole");
         last_use_garbled => ("GetAccessKeyLastUsed", FaultKind::WrongBody, "NoAnswer", "iam:GetAccessKeyLastUsed failed");
         expired_credentials => ("ListAccessKeys", FaultKind::ExpiredToken, "CredentialsRefused", "ExpiredToken");
+    }
+
+    #[test]
+    fn no_cut_answer_is_taken_for_a_whole_one() {
+        for action in ["ListAccessKeys", "GetLoginProfile", "GetUser", "GetAccessKeyLastUsed"] {
+            let aws = AwsDouble::with_users([violator()]);
+            aws.fail(Fault::new(action, FaultKind::CutText).times(1));
+            let judged = judge(&aws, events::created(ACCOUNT, &violator()));
+            assert_eq!(judged.verdict(), "NON_COMPLIANT", "{action}");
+            assert_eq!(aws.count("iam", action), 2, "{action} is asked again");
+        }
+    }
+
+    #[test]
+    fn a_leap_second_is_a_time() {
+        let aws = AwsDouble::with_users([violator()]);
+        let event = events::created(ACCOUNT, &violator()).notified("2026-03-02T10:17:60.500Z");
+        assert_eq!(judge(&aws, event).verdict(), "NON_COMPLIANT");
     }
 
     /// A passing fault changes nothing but the number of calls.

@@ -261,7 +261,7 @@ mod refuses {
                 "`invokingEvent.a`: EOF while parsing a value (line 1 column 5 of the JSON in the string)");
         an_inner_event_that_is_no_object
             => (with(changed(json!({})), json!({"invokingEvent": "[]"})),
-                "`invokingEvent`: invalid length 0, expected a JSON object (line 1 column 2 of the JSON in the string)");
+                "`invokingEvent`: is not a JSON object (line 1 column 1 of the JSON in the string)");
         an_empty_inner_event
             => (with(changed(json!({})), json!({"invokingEvent": ""})),
                 "`invokingEvent`: EOF while parsing a value (line 1 column 0 of the JSON in the string)");

@@ -277,6 +277,29 @@ mod failures {
         assert_eq!(response["remaining"], 1);
     }
 
+    /// While IAM throttled the change, the owner took the key into use.
+    #[test]
+    fn a_change_is_not_tried_again_without_another_look() {
+        let aws = AwsDouble::with_users([alice().with_key(key(FIRST, "Inactive"))]);
+        aws.fail(Fault::new("DeleteAccessKey", FaultKind::Throttle).times(1));
+        // Keys: judged, looked at before the first attempt; after that look the owner activates the key.
+        aws.after_calls(Some("ListAccessKeys"), 2, |account| {
+            "Active".clone_into(&mut account.user("alice").keys[0].status)
+        });
+        let response = answer(&aws, &request(json!({"action": "DeleteInactive"})));
+        assert_eq!(response["actions"][0]["outcome"], "Skipped", "{response}");
+        assert_eq!((&response["remaining"], statuses(&aws).len()), (&json!(1), 1));
+    }
+
+    #[test]
+    fn a_change_that_was_made_but_not_answered_is_done() {
+        let aws = two_keys();
+        aws.fail(Fault::new("UpdateAccessKey", FaultKind::TruncatedBody).times(1));
+        let response = answer(&aws, &request(json!({})));
+        let outcomes: Vec<_> = response["actions"].as_array().unwrap().iter().map(|it| it["outcome"].clone()).collect();
+        assert_eq!((outcomes, aws.count("iam", "UpdateAccessKey")), (vec![json!("Done"), json!("Done")], 2));
+    }
+
     #[test]
     fn passing_faults_change_nothing() {
         for action in
@@ -316,13 +339,13 @@ mod refuses {
     }
 
     cases! { request:
-        no_user => ("{}", "InvalidRequest", "invalid request: missing field `userId` at line 1 column 2");
+        no_user => ("{}", "InvalidRequest", "invalid request: missing field `userId`");
         an_unknown_member => (r#"{"userId": "AIDAEXAMPLEALICE00001", "dry_run": false}"#, "InvalidRequest",
-            "invalid request: dry_run: unknown field `dry_run`, expected one of `userId`, `action`, `usedKeys`, `dryRun`, `parameters` at line 1 column 45");
+            "invalid request: dry_run: unknown field `dry_run`, expected one of `userId`, `action`, `usedKeys`, `dryRun`, `parameters`");
         an_unknown_action => (r#"{"userId": "AIDAEXAMPLEALICE00001", "action": "Delete"}"#, "InvalidRequest",
-            "invalid request: action: unknown variant `Delete`, expected `Deactivate` or `DeleteInactive` at line 1 column 54");
+            "invalid request: action: unknown variant `Delete`, expected `Deactivate` or `DeleteInactive`");
         a_dry_run_that_is_no_boolean => (r#"{"userId": "AIDAEXAMPLEALICE00001", "dryRun": "false"}"#, "InvalidRequest",
-            "invalid request: dryRun: invalid type: string \"false\", expected a boolean at line 1 column 53");
+            "invalid request: dryRun: invalid type: string \"false\", expected a boolean");
         a_user_name_in_place_of_the_id => (r#"{"userId": "alice"}"#, "InvalidRequest",
             "invalid request: userId: `alice` is not a unique id: 16 to 128 letters and digits");
         a_parameter_out_of_range => (r#"{"userId": "AIDAEXAMPLEALICE00001", "parameters": {"maxExceptionDays": 0}}"#, "InvalidRuleParameter",

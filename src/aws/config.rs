@@ -10,7 +10,7 @@ use aws_sdk_config::types::{self, ResourceType};
 use chrono::{DateTime, Utc};
 
 use super::pace::backoff;
-use super::{CountCalls, RefuseEmptyAnswers, call_error, time};
+use super::{CountCalls, RequireWholeAnswers, call_error, time};
 use crate::error::{CallError, CallFailure, Error};
 use crate::evaluation::Evaluation;
 use crate::event::{ChangedUser, IAM_USER, ResultToken};
@@ -61,7 +61,7 @@ impl Config {
     pub fn new(settings: &SdkConfig, meter: &Arc<Meter>) -> Self {
         let settings = aws_sdk_config::config::Builder::from(settings)
             .interceptor(CountCalls(Arc::clone(meter)))
-            .interceptor(RefuseEmptyAnswers);
+            .interceptor(RequireWholeAnswers);
         Self(Client::from_conf(settings.build()))
     }
 
@@ -140,7 +140,7 @@ impl Config {
                 .compliance_types(types::ComplianceType::Compliant)
                 .compliance_types(types::ComplianceType::NonCompliant)
                 .limit(MAX_RESULTS)
-                .set_next_token(next_token);
+                .set_next_token(next_token.clone());
             let page = request.send().await;
             let page =
                 page.map_err(|error| call_error("config:GetComplianceDetailsByConfigRule", rule_name, &error))?;
@@ -151,7 +151,7 @@ impl Config {
                     results.insert(id, result);
                 }
             }
-            next_token = page.next_token.filter(|token| !token.is_empty());
+            next_token = following(next_token.as_ref(), page.next_token);
             if next_token.is_none() {
                 return Ok(results);
             }
@@ -172,7 +172,7 @@ impl Config {
                 .get_compliance_details_by_resource()
                 .resource_type(IAM_USER)
                 .resource_id(user_id)
-                .set_next_token(next_token);
+                .set_next_token(next_token.clone());
             let page = request.send().await;
             let page = page.map_err(|error| call_error("config:GetComplianceDetailsByResource", user_id, &error))?;
             for result in page.evaluation_results.unwrap_or_default() {
@@ -182,7 +182,7 @@ impl Config {
                     results.insert(rule, result);
                 }
             }
-            next_token = page.next_token.filter(|token| !token.is_empty());
+            next_token = following(next_token.as_ref(), page.next_token);
             if next_token.is_none() {
                 return Ok(results);
             }
@@ -198,7 +198,7 @@ impl Config {
         let mut rules = Vec::new();
         let mut next_token = None;
         loop {
-            let page = self.0.describe_config_rules().set_next_token(next_token).send().await;
+            let page = self.0.describe_config_rules().set_next_token(next_token.clone()).send().await;
             let page = page.map_err(|error| call_error("config:DescribeConfigRules", "", &error))?;
             for rule in page.config_rules.unwrap_or_default() {
                 let source = rule.source.and_then(|source| source.source_identifier);
@@ -207,7 +207,7 @@ impl Config {
                     rules.push(Rule { name, parameters: GivenParameters::from_text(rule.input_parameters.as_deref()) });
                 }
             }
-            next_token = page.next_token.filter(|token| !token.is_empty());
+            next_token = following(next_token.as_ref(), page.next_token);
             if next_token.is_none() {
                 return Ok(rules);
             }
@@ -259,7 +259,7 @@ impl Config {
                 .resource_id(&user.user_id)
                 .limit(1)
                 .set_later_time(user.captured.map(|captured| timestamp(&captured)))
-                .set_next_token(next_token);
+                .set_next_token(next_token.clone());
             let page = request.send().await.map_err(|error| call_error(OPERATION, &user.user_id, &error))?;
             if let Some(item) = page.configuration_items.into_iter().flatten().next() {
                 // Here the configuration is JSON in a string, not an object as in a notification.
@@ -275,7 +275,7 @@ impl Config {
                     .completed_from(configuration.as_ref())
                     .map_err(|problem| failed(format!("`configuration`: {problem}")));
             }
-            next_token = page.next_token;
+            next_token = following(next_token.as_ref(), page.next_token);
             if next_token.is_none() {
                 break;
             }
@@ -291,6 +291,11 @@ pub struct Rule {
     pub name: String,
     /// Its parameters, or what is wrong with them.
     pub parameters: Result<GivenParameters, ParameterError>,
+}
+
+/// The token of the next page; `None` after the last, and where the same page would come for ever.
+fn following(last: Option<&String>, next: Option<String>) -> Option<String> {
+    next.filter(|token| !token.is_empty() && last != Some(token))
 }
 
 /// A function's ARN without version or alias: `arn:partition:lambda:region:account:function:name`.
@@ -331,5 +336,6 @@ fn entry(evaluation: &Evaluation) -> Result<types::Evaluation, Error> {
 }
 
 fn timestamp(time: &DateTime<Utc>) -> Timestamp {
-    Timestamp::from_secs_and_nanos(time.timestamp(), time.timestamp_subsec_nanos())
+    // A leap second has more nanoseconds than a timestamp of the SDK may have.
+    Timestamp::from_secs_and_nanos(time.timestamp(), time.timestamp_subsec_nanos().min(999_999_999))
 }

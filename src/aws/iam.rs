@@ -15,7 +15,7 @@ use futures_util::future::try_join_all;
 use tokio::time::{Instant, sleep};
 
 use super::pace::{Pace, backoff};
-use super::{CountCalls, call_error, failure, time};
+use super::{CountCalls, RequireWholeAnswers, call_error, failure, time};
 use crate::credential_report::{self, Rows};
 use crate::error::{CallError, CallFailure, Error};
 use crate::metrics::Meter;
@@ -65,6 +65,7 @@ impl Iam {
     pub fn new(settings: &SdkConfig, meter: &Arc<Meter>) -> Self {
         let settings = aws_sdk_iam::config::Builder::from(settings)
             .interceptor(CountCalls(Arc::clone(meter)))
+            .interceptor(RequireWholeAnswers)
             // Retries are the pace's: the SDK's would throttle each call on its own.
             .retry_config(RetryConfig::disabled());
         let pace = Arc::new(Pace::new(Arc::clone(meter)));
@@ -142,7 +143,7 @@ impl Iam {
                     last_use: LastUse::Unread,
                 });
             }
-            marker = next_marker(OPERATION, user, page.is_truncated, page.marker)?;
+            marker = next_marker(OPERATION, user, marker.as_ref(), page.is_truncated, page.marker)?;
             if marker.is_none() {
                 return Ok(Some(keys));
             }
@@ -185,43 +186,37 @@ impl Iam {
     ///
     /// # Errors
     ///
+    /// - [`Error::FactMissing`] if there is no such user (it may have another name by now);
     /// - [`Error::Call`] if a call fails, or its answer lacks what every such answer has.
     pub async fn key_status(&self, user: &str, id: &str) -> Result<Option<KeyStatus>, Error> {
-        let keys = self.access_keys(user).await?.unwrap_or_default();
+        let problem = || "there is no user of this name any more".to_owned();
+        let keys = self.access_keys(user).await?;
+        let keys = keys.ok_or_else(|| Error::FactMissing { user: user.to_owned(), problem: problem() })?;
         let name = KeyName::Id(id.to_owned());
         Ok(keys.into_iter().find(|key| key.name == name).map(|key| key.status))
     }
 
-    /// Makes a key active or inactive.
+    /// Makes a key active or inactive. The call is made once: before it is made again, the key must be looked at again.
     ///
     /// # Errors
     ///
     /// - [`Error::Call`] if the call fails.
     pub async fn set_key_status(&self, user: &str, id: &str, status: &KeyStatus) -> Result<(), Error> {
-        let request = async || {
-            let request = self.client.update_access_key().user_name(user).access_key_id(id);
-            request.status(StatusType::from(status.as_str())).send().await
-        };
-        let masked = KeyName::Id(id.to_owned()).masked();
-        self.call(request).await.map_err(|error| call_error("iam:UpdateAccessKey", &masked, &error))?;
+        let request = self.client.update_access_key().user_name(user).access_key_id(id);
+        let answer = request.status(StatusType::from(status.as_str())).send().await;
+        answer.map_err(|error| call_error("iam:UpdateAccessKey", &masked(id), &error))?;
         Ok(())
     }
 
-    /// Deletes a key; one that is gone already is deleted.
+    /// Deletes a key. The call is made once: before it is made again, the key must be looked at again.
     ///
     /// # Errors
     ///
     /// - [`Error::Call`] if the call fails.
     pub async fn delete_key(&self, user: &str, id: &str) -> Result<(), Error> {
-        let request = async || self.client.delete_access_key().user_name(user).access_key_id(id).send().await;
-        match self.call(request).await {
-            Ok(_) => Ok(()),
-            Err(error) if is_no_such_entity(&error) => Ok(()),
-            Err(error) => {
-                let masked = KeyName::Id(id.to_owned()).masked();
-                Err(call_error("iam:DeleteAccessKey", &masked, &error).into())
-            }
-        }
+        let answer = self.client.delete_access_key().user_name(user).access_key_id(id).send().await;
+        answer.map_err(|error| call_error("iam:DeleteAccessKey", &masked(id), &error))?;
+        Ok(())
     }
 
     /// The last use of a key; or, if the key is gone meanwhile, the keys that the user has now.
@@ -245,7 +240,7 @@ impl Iam {
     ///
     /// - [`Error::Call`] if the call fails, or its answer lacks what every such answer has.
     pub async fn last_use_of(&self, id: &str) -> Result<LastUse, Error> {
-        let masked = KeyName::Id(id.to_owned()).masked();
+        let masked = masked(id);
         let lacks = |member| incomplete(LAST_USED, &masked, member);
         let output = self.call(async || self.client.get_access_key_last_used().access_key_id(id).send().await).await;
         let output = output.map_err(|error| call_error(LAST_USED, &masked, &error))?;
@@ -272,7 +267,7 @@ impl Iam {
             for user in page.users {
                 users.push(listed(OPERATION, user)?);
             }
-            marker = next_marker(OPERATION, "", page.is_truncated, page.marker)?;
+            marker = next_marker(OPERATION, "", marker.as_ref(), page.is_truncated, page.marker)?;
             if marker.is_none() {
                 return Ok(users);
             }
@@ -345,14 +340,21 @@ fn listed(operation: &'static str, user: types::User) -> Result<ListedUser, Erro
 fn next_marker(
     operation: &'static str,
     resource: &str,
+    last: Option<&String>,
     is_truncated: bool,
     marker: Option<String>,
 ) -> Result<Option<String>, Error> {
     match marker {
+        // Would be the same page again, and for ever.
+        Some(marker) if is_truncated && last == Some(&marker) => Err(incomplete(operation, resource, "Marker")),
         Some(marker) if is_truncated => Ok(Some(marker)),
         None if is_truncated => Err(incomplete(operation, resource, "Marker")),
         _ => Ok(None),
     }
+}
+
+fn masked(id: &str) -> String {
+    KeyName::Id(id.to_owned()).masked()
 }
 
 fn is_no_such_entity(error: &impl ProvideErrorMetadata) -> bool {

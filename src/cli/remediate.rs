@@ -1,6 +1,7 @@
 //! `setup-keys remediate`: gets setup keys out of the way, and brings them back.
 
-use std::fs::{self, OpenOptions};
+use std::collections::BTreeSet;
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -10,9 +11,10 @@ use serde::{Deserialize, Serialize};
 
 use super::parameters::RuleOptions;
 use super::progress::Progress;
-use super::{Failure, Now, Outcome, complain, write_to};
+use super::{Failure, Outcome, complain, write_to};
 use crate::aws::iam::ListedUser;
 use crate::aws::{self, Live};
+use crate::clock;
 use crate::remediator::{self, Action, KeyActionKind, Mode, Request, Response, UsedKeys, remediate_user};
 use crate::report::table;
 use crate::rule::facts::KeyStatus;
@@ -59,9 +61,6 @@ pub(super) struct Remediate {
     undo_file: Option<PathBuf>,
 
     #[command(flatten)]
-    now: Now,
-
-    #[command(flatten)]
     parameters: RuleOptions,
 }
 
@@ -90,7 +89,7 @@ struct Undo {
     keys: Vec<UndoKey>,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct UndoKey {
     user_name: String,
@@ -111,29 +110,31 @@ impl Remediate {
     }
 
     async fn remediate(&self, account: &str, aws: &Live) -> Result<Outcome, Failure> {
-        let now = self.now.get();
-        let users = self.users(aws, now).await?;
-        let plan = self.each(&users, Mode::DryRun, aws, now).await;
+        let now = clock::now();
+        let (users, mut failed) = self.users(aws, now).await?;
+        let plan = self.each(&users, &Mode::DryRun, aws, now).await;
         print(&plan.responses)?;
-        let mut left = plan.failed;
-        let undo = undo_keys(&plan.responses);
-        let planned = plan.responses.iter().flat_map(|response| &response.actions);
-        let planned = planned.filter(|action| action.action != KeyActionKind::None).count();
+        failed |= plan.failed;
+        let planned: BTreeSet<String> = plan.responses.iter().flat_map(Response::changed_keys).collect();
         let mut responses = plan.responses;
-        if planned > 0 && self.yes {
-            let file = self.write_undo(account, now, undo)?;
-            let acted = self.each(&users, Mode::Act, aws, now).await;
-            left |= acted.failed || acted.responses.iter().any(Response::has_failed);
+        if !planned.is_empty() && self.yes {
+            let undo = UndoFile::create(self.undo_file.clone(), account, now, &responses)?;
+            // Only what the plan showed, and what can be undone by its file.
+            let acted = self.each(&users, &Mode::ActOn(planned), aws, now).await;
+            failed |= acted.failed || acted.responses.iter().any(Response::has_failed);
             responses = acted.responses;
-            writeln!(io::stderr(), "To undo: setup-keys remediate --undo {} --yes", file.display()).unwrap_or(());
             print(&responses)?;
-        } else if planned > 0 {
-            say(&format!("Dry run: nothing was changed. --yes acts on {}.", count(planned, "key")));
+            if let Some(undo) = undo {
+                undo.keep_only(&responses)?;
+                say(&format!("To undo: setup-keys remediate --undo {} --yes", undo.path.display()));
+            }
+        } else if !planned.is_empty() {
+            say(&format!("Dry run: nothing was changed. --yes acts on {}.", count(planned.len(), "key")));
             say("A key that Terraform or CloudFormation made comes back: remove it there first.");
         }
         let remaining: usize = responses.iter().map(|response| response.remaining).sum();
         say(&format!("{} left active.", count(remaining, "setup key")));
-        Ok(if left {
+        Ok(if failed {
             Outcome::Incomplete
         } else if remaining > 0 {
             Outcome::Found
@@ -142,32 +143,40 @@ impl Remediate {
         })
     }
 
-    /// The users in question: those named, or those of all that are NON_COMPLIANT.
-    async fn users(&self, aws: &Live, now: DateTime<Utc>) -> Result<Vec<ListedUser>, Failure> {
-        if self.all {
-            let parameters = self.request("", Mode::DryRun).judging_parameters();
-            let progress = Progress::start("Reading the credential report and the users");
-            let account = judge_account(aws, &parameters, now, |done, total| progress.show(done, total)).await;
-            progress.end();
-            let mut users = Vec::new();
-            for (user, outcome) in account.map_err(|error| error.chain())?.users {
-                match outcome {
-                    Some(Ok(Verdict::NonCompliant { .. })) => users.push(user),
-                    Some(Err(error)) => return Err(Failure(error.chain())),
-                    Some(Ok(_)) | None => {}
+    /// The users in question: those named, or those of all that are NON_COMPLIANT; and whether some could not be judged.
+    async fn users(&self, aws: &Live, now: DateTime<Utc>) -> Result<(Vec<ListedUser>, bool), Failure> {
+        if !self.all {
+            let all = aws.iam.users().await.map_err(|error| error.chain())?;
+            let find = |name: &String| {
+                let found = all.iter().find(|user| user.name.eq_ignore_ascii_case(name)).cloned();
+                found.ok_or_else(|| Failure(format!("no user is called `{name}`")))
+            };
+            return Ok((self.user.iter().map(find).collect::<Result<_, _>>()?, false));
+        }
+        let parameters = self.request("", &Mode::DryRun).judging_parameters();
+        let progress = Progress::start("Reading the credential report and the users");
+        let account = judge_account(aws, &parameters, now, |done, total| progress.show(done, total)).await;
+        progress.end();
+        let mut users = Vec::new();
+        let mut failed = false;
+        for (user, outcome) in account.map_err(|error| error.chain())?.users {
+            match outcome {
+                Some(Ok(Verdict::NonCompliant { .. })) => users.push(user),
+                Some(Ok(_)) => {}
+                Some(Err(error)) => {
+                    failed = true;
+                    complain(&format!("user `{}`: {}", user.name, error.chain()));
+                }
+                None => {
+                    failed = true;
+                    complain(&format!("user `{}` was not read in time", user.name));
                 }
             }
-            return Ok(users);
         }
-        let all = aws.iam.users().await.map_err(|error| error.chain())?;
-        let find = |name: &String| {
-            let found = all.iter().find(|user| user.name.eq_ignore_ascii_case(name)).cloned();
-            found.ok_or_else(|| Failure(format!("no user is called `{name}`")))
-        };
-        self.user.iter().map(find).collect()
+        Ok((users, failed))
     }
 
-    fn request(&self, user_id: &str, mode: Mode) -> Request {
+    fn request(&self, user_id: &str, mode: &Mode) -> Request {
         Request {
             user_id: user_id.to_owned(),
             action: match self.action {
@@ -178,13 +187,13 @@ impl Remediate {
                 AboutUsed::Keep => UsedKeys::Keep,
                 AboutUsed::Deactivate => UsedKeys::Deactivate,
             },
-            mode,
+            mode: mode.clone(),
             parameters: self.parameters.0.clone().resolve(),
         }
     }
 
     /// One user after the other, each judged again.
-    async fn each(&self, users: &[ListedUser], mode: Mode, aws: &Live, now: DateTime<Utc>) -> Each {
+    async fn each(&self, users: &[ListedUser], mode: &Mode, aws: &Live, now: DateTime<Utc>) -> Each {
         let mut each = Each { responses: Vec::new(), failed: false };
         let progress = Progress::start("Judging");
         for (done, user) in users.iter().enumerate() {
@@ -205,21 +214,6 @@ impl Remediate {
         each
     }
 
-    fn write_undo(&self, account: &str, now: DateTime<Utc>, keys: Vec<UndoKey>) -> Result<PathBuf, Failure> {
-        let name = || format!("setup-keys-undo-{account}-{}.json", now.format("%Y%m%dT%H%M%SZ")).into();
-        let path: PathBuf = self.undo_file.clone().unwrap_or_else(name);
-        // Never over another run's file: that would be the only way back lost.
-        let file = OpenOptions::new().write(true).create_new(true).open(&path);
-        let undo = Undo { account: account.to_owned(), written: now, keys };
-        let written = file.and_then(|mut file| {
-            serde_json::to_writer_pretty(&mut file, &undo)?;
-            writeln!(file)?;
-            file.sync_all()
-        });
-        written.map_err(|error| format!("{}: {error}; nothing was changed", path.display()))?;
-        Ok(path)
-    }
-
     async fn undo(&self, path: &Path, account: &str, aws: &Live) -> Result<Outcome, Failure> {
         let text = fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
         let undo: Undo = serde_json::from_str(&text)
@@ -238,7 +232,7 @@ impl Remediate {
             let outcome = if self.yes {
                 let wanted = KeyStatus::from(status.as_str());
                 match remediator::restore(aws, &user_name, &user_id, &access_key_id, &wanted).await {
-                    Ok(outcome) => format!("{outcome:?}"),
+                    Ok((outcome, reason)) => format!("{outcome:?}: {reason}"),
                     Err(error) => {
                         failed = true;
                         error.chain()
@@ -265,18 +259,59 @@ struct Each {
     failed: bool,
 }
 
-/// The keys that are about to become inactive, as they are now.
-fn undo_keys(plan: &[Response]) -> Vec<UndoKey> {
-    let keys = plan.iter().flat_map(|response| {
-        let planned = response.actions.iter().filter(|action| action.action == KeyActionKind::Deactivate);
-        planned.map(|action| UndoKey {
-            user_name: response.user_name.clone().unwrap_or_default(),
-            user_id: response.user_id.clone(),
-            access_key_id: action.access_key_id.clone(),
-            status: KeyStatus::Active.as_str().to_owned(),
-        })
-    });
-    keys.collect()
+/// The file from which a run can be undone, while the run goes on.
+struct UndoFile {
+    path: PathBuf,
+    undo: Undo,
+}
+
+impl UndoFile {
+    /// Writes the keys that are about to become inactive, as they are now; `None` if there are none.
+    fn create(
+        path: Option<PathBuf>,
+        account: &str,
+        now: DateTime<Utc>,
+        plan: &[Response],
+    ) -> Result<Option<Self>, Failure> {
+        let keys = plan.iter().flat_map(|response| {
+            let planned = response.actions.iter().filter(|action| action.action == KeyActionKind::Deactivate);
+            planned.map(|action| UndoKey {
+                user_name: response.user_name.clone().unwrap_or_default(),
+                user_id: response.user_id.clone(),
+                access_key_id: action.access_key_id.clone(),
+                status: KeyStatus::Active.as_str().to_owned(),
+            })
+        });
+        let undo = Undo { account: account.to_owned(), written: now, keys: keys.collect() };
+        if undo.keys.is_empty() {
+            return Ok(None);
+        }
+        let name = || format!("setup-keys-undo-{account}-{}.json", now.format("%Y%m%dT%H%M%SZ")).into();
+        let path: PathBuf = path.unwrap_or_else(name);
+        // Never over another run's file: that would be the only way back lost.
+        let file = OpenOptions::new().write(true).create_new(true).open(&path);
+        let written = file.and_then(|file| write_undo(file, &undo));
+        written.map_err(|error| format!("{}: {error}; nothing was changed", path.display()))?;
+        Ok(Some(Self { path, undo }))
+    }
+
+    /// Leaves only keys that were changed, or may have been: what somebody else did meanwhile is not this run's to undo.
+    fn keep_only(&self, responses: &[Response]) -> Result<(), Failure> {
+        let touched: BTreeSet<_> = responses.iter().flat_map(Response::touched_keys).collect();
+        let keys = self.undo.keys.iter().filter(|key| touched.contains(&key.access_key_id)).cloned().collect();
+        let undo = Undo { account: self.undo.account.clone(), written: self.undo.written, keys };
+        // Beside it first: a file cut short would be the way back lost.
+        let beside = self.path.with_extension("json.new");
+        let written = File::create(&beside).and_then(|file| write_undo(file, &undo));
+        let moved = written.and_then(|()| fs::rename(&beside, &self.path));
+        moved.map_err(|error| format!("{}: {error}; it still lists every key of the plan", self.path.display()).into())
+    }
+}
+
+fn write_undo(mut file: File, undo: &Undo) -> io::Result<()> {
+    serde_json::to_writer_pretty(&mut file, undo)?;
+    writeln!(file)?;
+    file.sync_all()
 }
 
 fn print(responses: &[Response]) -> Result<(), Failure> {

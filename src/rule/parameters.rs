@@ -160,6 +160,15 @@ impl SetupWindow {
     /// The seconds that may be asked for.
     pub const SECONDS: RangeInclusive<u32> = 0..=86_400;
 
+    /// Whether a key made so many seconds after its user, or before it, was made at setup.
+    #[must_use]
+    pub fn admits(self, seconds_after_user: i64) -> bool {
+        match self {
+            Self::Seconds(window) => seconds_after_user.unsigned_abs() <= window.into(),
+            Self::Any => true,
+        }
+    }
+
     fn allowed() -> String {
         format!("{}, or `any`", in_range(&Self::SECONDS))
     }

@@ -34,7 +34,7 @@ pub fn screen(row: &Facts, generated: DateTime<Utc>, parameters: &Parameters, no
         return Screening::Live;
     }
     let Keys::All(keys) = &row.keys else { return Screening::Live };
-    let in_window = |key: DateTime<Utc>| seconds_between(created, key).unsigned_abs() <= window.into();
+    let in_window = |key: DateTime<Utc>| parameters.setup_window.admits(seconds_between(created, key));
     let without_password =
         parameters.console_password == ConsolePassword::Required && row.login_profile == LoginProfile::Absent;
     if keys.iter().any(|key| in_window(key.created)) && without_password {

@@ -290,6 +290,11 @@ impl State {
                 Response::new(200, "text/html", "upstream connect error or disconnect/reset before headers").into()
             }
             FaultKind::EmptyBody => Response::new(200, "text/html", "").into(),
+            FaultKind::CutText => {
+                let mut response = self.respond(incoming, caller, call.at, now);
+                response.body.truncate(response.body.len() / 2);
+                response.into()
+            }
             FaultKind::TruncatedBody => Reply::Truncated(self.respond(incoming, caller, call.at, now)),
             FaultKind::Slow(delay) => Reply::from(self.respond(incoming, caller, call.at, now)).delayed(delay),
             other => unreachable!("{other:?} is an error"),

@@ -60,6 +60,8 @@ pub enum FaultKind {
     WrongBody,
     /// 200 without a body; the call is not carried out.
     EmptyBody,
+    /// The call is carried out, and the answer is the first half of it, sent as if it were all.
+    CutText,
     /// The call is carried out, and the answer comes so much later.
     Slow(Duration),
     /// 403 `AccessDenied` (IAM, STS) or `AccessDeniedException` (Config).
@@ -149,7 +151,9 @@ impl FaultKind {
                 ServiceError::new(404, "NoSuchEntity", message)
             }
             Self::Error(status, code, message) => ServiceError::new(*status, code, *message),
-            Self::Reset | Self::TruncatedBody | Self::WrongBody | Self::EmptyBody | Self::Slow(_) => return None,
+            Self::Reset | Self::TruncatedBody | Self::WrongBody | Self::EmptyBody | Self::CutText | Self::Slow(_) => {
+                return None;
+            }
         })
     }
 }
