@@ -130,11 +130,22 @@ def see_role(client: Client, name: str) -> Any:
     return {**iam.get_role(RoleName=name)["Role"], "Policies": policies}
 
 
+def see_document(client: Client, name: str) -> Any:
+    document = client("ssm").get_document(Name=name)
+    # As that of a policy.
+    return {**document, "Content": ast.literal_eval(document["Content"])}
+
+
 SEEN_BY_BOTO3: dict[str, Callable[[Client, str], Any]] = {
     "AWS::CloudWatch::Dashboard": lambda client, id: client("cloudwatch").get_dashboard(DashboardName=id),
+    "AWS::Events::Rule": lambda client, id: {
+        **client("events").describe_rule(Name=id),
+        "Targets": client("events").list_targets_by_rule(Rule=id)["Targets"],
+    },
     "AWS::IAM::Role": see_role,
     "AWS::Lambda::Function": see_function,
     "AWS::Logs::LogGroup": lambda client, id: client("logs").describe_log_groups(logGroupNamePrefix=id)["logGroups"],
+    "AWS::SSM::Document": see_document,
     "AWS::S3::Bucket": lambda client, id: client("s3").get_bucket_encryption(Bucket=id),
     "AWS::SQS::Queue": lambda client, id: client("sqs").get_queue_attributes(QueueUrl=id, AttributeNames=["All"]),
 }

@@ -6,7 +6,10 @@
 
 use serde_json::{Value, json};
 
-use crate::{CENTRAL, MEMBER, MEMBER_READ_ROLE, ORGANIZATION, PACK, REGION, members, required, stack, templates_py};
+use crate::{
+    CENTRAL, EVERYTHING, MEMBER, MEMBER_READ_ROLE, ORGANIZATION, PACK, REGION, members, remediation, required, stack,
+    templates_py,
+};
 
 /// Deploys these templates, one after the other, and then these rules.
 fn deploy(stacks: &[(&str, &[(&str, &str)])], rules: &[Value]) -> Value {
@@ -17,7 +20,7 @@ fn deploy(stacks: &[(&str, &[(&str, &str)])], rules: &[Value]) -> Value {
     });
     let input = json!({
         "region": REGION,
-        "buckets": { "artifacts": ["evaluator-0123.zip"] },
+        "buckets": { "artifacts": ["evaluator-0123.zip", "remediator-89ab.zip"] },
         "stacks": stacks.collect::<Vec<_>>(),
         "rules": rules,
     });
@@ -96,6 +99,39 @@ fn member_stack_takes_every_option() {
     assert_eq!(resources["EvaluatorLog"][0]["retentionInDays"], 30);
     let boundary = &resources["EvaluatorRole"]["PermissionsBoundary"]["PermissionsBoundaryArn"];
     assert_eq!(*boundary, "arn:aws:iam::123456789012:policy/boundary");
+}
+
+#[test]
+fn member_stack_has_what_remediation_and_prompt_verdicts_need() {
+    let deployed = deploy(&[(MEMBER, &EVERYTHING)], &[]);
+    let member = &deployed["stacks"][0];
+    let resources = &member["resources"];
+    let all = ["AutomationRole", "Evaluator", "EvaluatorLog", "EvaluatorRole", "FailureQueue", "KeyOrPasswordChanged"];
+    let remediation = ["RemediateUser", "Remediator", "RemediatorLog", "RemediatorRole"];
+    assert_eq!(made(member), [&all[..], &remediation].concat());
+
+    let remediator = &resources["Remediator"];
+    assert_eq!(remediator["Configuration"]["FunctionName"], "setup-keys-remediator");
+    assert_eq!(remediator["Configuration"]["Role"], resources["RemediatorRole"]["Arn"]);
+    assert_eq!(remediator["Policy"], Value::Null);
+    let automation = &resources["AutomationRole"];
+    assert_eq!(automation["Arn"], remediation::ROLE_ARN.replace(remediation::PLACEHOLDER, "123456789012"));
+    assert_eq!(member["outputs"]["AutomationRoleArn"], automation["Arn"]);
+    let allowed = &automation["Policies"]["automation"]["Statement"][0];
+    assert_eq!(allowed["Resource"], remediator["Configuration"]["FunctionArn"]);
+
+    let document = &resources["RemediateUser"];
+    assert_eq!(
+        (&document["Name"], &document["DocumentType"]),
+        (&json!("SetupKeys-RemediateUser"), &json!("Automation"))
+    );
+    assert_eq!(document["Content"]["mainSteps"][0]["inputs"]["FunctionName"], "setup-keys-remediator");
+
+    let rule = &resources["KeyOrPasswordChanged"];
+    assert_eq!(rule["Targets"][0]["Arn"], resources["Evaluator"]["Configuration"]["FunctionArn"]);
+    let statements = resources["Evaluator"]["Policy"]["Statement"].as_array().unwrap();
+    let from_events = statements.iter().find(|it| it["Principal"]["Service"] == "events.amazonaws.com").unwrap();
+    assert_eq!(from_events["Condition"], json!({ "ArnLike": { "AWS:SourceArn": rule["Arn"] } }));
 }
 
 #[test]

@@ -10,7 +10,7 @@ use setup_keys::rule::parameters::{
     SetupWindow, SweepReports,
 };
 
-use crate::{PACK, members, stack, strings, template, templates_py};
+use crate::{PACK, REMEDIATION_PACK, members, stack, strings, template, templates_py};
 
 /// The one parameter of the pack that is not the rule's.
 const FREQUENCY: &str = "Frequency";
@@ -118,6 +118,7 @@ fn patterns_take_what_the_rule_takes() {
         "aWs:x",
         "xaws:",
         "a*b",
+        "a\\b",
         "a#b",
         "a\tb",
         "a\nb",
@@ -206,16 +207,24 @@ fn rule_is_the_one_the_code_answers() {
 
 #[test]
 fn pack_is_one_that_config_takes() {
-    let pack = template(PACK);
-    let kinds: Vec<_> = members(&pack["Resources"]).values().map(|resource| &resource["Type"]).collect();
-    assert_eq!(kinds, ["AWS::Config::ConfigRule"]);
-    assert!(members(&pack["Parameters"]).len() <= 60);
-    // What AWS's own packs are made of, and the function that its guide allows beside.
-    assert_eq!(members(pack).keys().collect::<Vec<_>>(), ["Conditions", "Parameters", "Resources"]);
-    assert!(members(&pack["Parameters"]).values().all(|parameter| parameter["Type"] == "String"));
-    let mut functions = BTreeSet::new();
-    collect_functions(pack, &mut functions);
-    assert_eq!(Vec::from_iter(functions), ["Fn::Equals", "Fn::If", "Fn::ImportValue", "Fn::Not"]);
+    let rule = ["AWS::Config::ConfigRule"];
+    let with_remediation = ["AWS::Config::ConfigRule", "AWS::Config::RemediationConfiguration"];
+    // Those of AWS's own packs, and the one that its guide allows beside.
+    let usual = ["Fn::Equals", "Fn::If", "Fn::ImportValue", "Fn::Not"];
+    let with_text = ["Fn::Equals", "Fn::If", "Fn::ImportValue", "Fn::Join", "Fn::Not"];
+    for (file, expected_kinds, expected_functions) in
+        [(PACK, &rule[..], &usual[..]), (REMEDIATION_PACK, &with_remediation, &with_text)]
+    {
+        let pack = template(file);
+        let kinds: Vec<_> = members(&pack["Resources"]).values().map(|resource| &resource["Type"]).collect();
+        assert_eq!(kinds, expected_kinds);
+        assert!(members(&pack["Parameters"]).len() <= 60);
+        assert_eq!(members(pack).keys().collect::<Vec<_>>(), ["Conditions", "Parameters", "Resources"]);
+        assert!(members(&pack["Parameters"]).values().all(|parameter| parameter["Type"] == "String"));
+        let mut functions = BTreeSet::new();
+        collect_functions(pack, &mut functions);
+        assert_eq!(Vec::from_iter(functions), expected_functions);
+    }
 }
 
 fn collect_functions<'a>(value: &'a Value, functions: &mut BTreeSet<&'a str>) {

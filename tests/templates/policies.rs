@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value, json};
 
 use crate::{
-    ACCOUNT, CENTRAL, MEMBER, MEMBER_READ_ROLE, ORGANIZATION, REGION, SECOND_STEP, TEMPLATES, members, sources, stack,
-    strings, templates_py,
+    ACCOUNT, CENTRAL, EVERYTHING, MEMBER, MEMBER_READ_ROLE, ORGANIZATION, REGION, SECOND_STEP, TEMPLATES, members,
+    sources, stack, strings, templates_py,
 };
 
 /// What the evaluator calls to judge users, and its role allows.
@@ -29,13 +29,19 @@ const CENTRAL_ACTION: &str = "sts:AssumeRole";
 /// What only the command-line tool calls, with its user's own permissions.
 const TOOL_ACTION: &str = "sts:GetCallerIdentity";
 
-/// What the code calls for what no template deploys yet: remediation, and judging a user as soon as its keys change.
-const NOT_DEPLOYED: [&str; 6] = [
-    "config:DescribeConfigRules",
-    "config:GetComplianceDetailsByResource",
+/// What the evaluator calls beside to have a user judged as soon as its keys change.
+const PROMPT_ACTIONS: [&str; 3] =
+    ["config:DescribeConfigRules", "config:GetComplianceDetailsByResource", "config:StartConfigRulesEvaluation"];
+
+/// What the remediator calls.
+const REMEDIATOR_ACTIONS: [&str; 8] = [
     "config:ListDiscoveredResources",
-    "config:StartConfigRulesEvaluation",
     "iam:DeleteAccessKey",
+    "iam:GetAccessKeyLastUsed",
+    "iam:GetLoginProfile",
+    "iam:GetUser",
+    "iam:ListAccessKeys",
+    "iam:ListUsers",
     "iam:UpdateAccessKey",
 ];
 
@@ -44,9 +50,18 @@ const FUNCTION_ACTIONS: [&str; 3] = ["logs:CreateLogStream", "logs:PutLogEvents"
 
 /// Every policy of every template, by where it stands.
 fn policies() -> BTreeMap<String, Value> {
+    policies_with(&EVERYTHING)
+}
+
+/// The same with these parameters of the member stack.
+fn policies_with(given_to_member: &[(&str, &str)]) -> BTreeMap<String, Value> {
     let mut policies = BTreeMap::new();
     for file in TEMPLATES {
-        let given = if file == ORGANIZATION { &SECOND_STEP[..] } else { &[] };
+        let given = match file {
+            ORGANIZATION => &SECOND_STEP,
+            MEMBER => given_to_member,
+            _ => &[],
+        };
         for (id, (kind, properties)) in stack(file, given).resources() {
             let mut add = |name: &str, policy: &Value| policies.insert(format!("{file} {id} {name}"), policy.clone());
             match kind {
@@ -72,8 +87,12 @@ fn statements(policy: &Value) -> &[Value] {
 
 /// What the policies of a role allow.
 fn allowed_by(file: &str, role: &str) -> BTreeSet<String> {
+    allowed_in(policies(), file, role)
+}
+
+fn allowed_in(policies: BTreeMap<String, Value>, file: &str, role: &str) -> BTreeSet<String> {
     let prefix = format!("{file} {role} ");
-    let granted = policies().into_iter().filter(|(name, _)| name.starts_with(&prefix) && !name.ends_with(" trust"));
+    let granted = policies.into_iter().filter(|(name, _)| name.starts_with(&prefix) && !name.ends_with(" trust"));
     let actions = |(_, policy): (_, Value)| {
         let actions = statements(&policy).iter().flat_map(|it| strings(&it["Action"])).map(str::to_owned);
         actions.collect::<Vec<_>>()
@@ -88,7 +107,7 @@ fn set<'a>(actions: impl IntoIterator<Item = &'a str>) -> BTreeSet<String> {
 #[test]
 fn parliament_finds_nothing() {
     let mut policies = policies();
-    assert_eq!(policies.len(), 9, "{:?}", policies.keys());
+    assert_eq!(policies.len(), 13, "{:?}", policies.keys());
     for (name, policy) in &mut policies {
         if name.ends_with(" trust") {
             // It asks every statement for a resource, which is the role itself here.
@@ -132,7 +151,15 @@ fn statements_have_an_id_and_name_what_they_allow() {
 
 #[test]
 fn roles_allow_what_the_code_calls_and_no_more() {
-    assert_eq!(allowed_by(MEMBER, "EvaluatorRole"), set(ACTIONS.into_iter().chain(FUNCTION_ACTIONS)));
+    let without = |given: &[(&str, &str)]| allowed_in(policies_with(given), MEMBER, "EvaluatorRole");
+    assert_eq!(without(&[]), set(ACTIONS.into_iter().chain(FUNCTION_ACTIONS)));
+    assert_eq!(without(&EVERYTHING[..1]), without(&[]));
+    let with_prompt = ACTIONS.into_iter().chain(PROMPT_ACTIONS).chain(FUNCTION_ACTIONS);
+    assert_eq!(allowed_by(MEMBER, "EvaluatorRole"), set(with_prompt));
+    // Invoked by who waits for the answer, the remediator queues nothing.
+    let log = FUNCTION_ACTIONS.into_iter().filter(|action| action.starts_with("logs:"));
+    assert_eq!(allowed_by(MEMBER, "RemediatorRole"), set(REMEDIATOR_ACTIONS.into_iter().chain(log)));
+    assert_eq!(allowed_by(MEMBER, "AutomationRole"), set(["lambda:InvokeFunction"]));
     assert_eq!(allowed_by(CENTRAL, "EvaluatorRole"), set([CENTRAL_ACTION].into_iter().chain(FUNCTION_ACTIONS)));
     assert_eq!(allowed_by(MEMBER_READ_ROLE, "ReadRole"), set(ACTIONS));
 }
@@ -143,16 +170,18 @@ fn code_calls_what_is_listed_and_no_more() {
     for source in sources("src") {
         for service in ["\"iam:", "\"config:", "\"sts:"] {
             let literals = source.match_indices(service).map(|(at, _)| source[at + 1..].split('"').next().unwrap());
-            calls.extend(literals.filter(|it| !NOT_DEPLOYED.contains(it)).map(str::to_owned));
+            calls.extend(literals.map(str::to_owned));
         }
     }
-    assert_eq!(calls, set(ACTIONS.into_iter().chain([CENTRAL_ACTION, TOOL_ACTION])));
+    let deployed = ACTIONS.into_iter().chain(PROMPT_ACTIONS).chain(REMEDIATOR_ACTIONS).chain([CENTRAL_ACTION]);
+    assert_eq!(calls, set(deployed.chain([TOOL_ACTION])));
 }
 
 #[test]
 fn both_modes_give_the_same_rights_in_an_account() {
     let granted = |file, role| {
-        let policies = policies().remove(&format!("{file} {role} evaluator")).unwrap();
+        // Prompt verdicts are for the member stack only.
+        let policies = policies_with(&[]).remove(&format!("{file} {role} evaluator")).unwrap();
         let own = |it: &&Value| !strings(&it["Action"]).iter().any(|action| FUNCTION_ACTIONS.contains(action));
         statements(&policies).iter().filter(own).cloned().collect::<Vec<_>>()
     };
@@ -181,7 +210,20 @@ fn roles_trust_their_service_or_the_central_function_only() {
                 Some(json!({ "StringEquals": { "sts:ExternalId": "external-id" } })),
             ),
         ),
-        (MEMBER, "EvaluatorRole", function),
+        (MEMBER, "EvaluatorRole", function.clone()),
+        (MEMBER, "RemediatorRole", function),
+        (
+            MEMBER,
+            "AutomationRole",
+            trust(
+                "RunAsAutomation",
+                json!({ "Service": "ssm.amazonaws.com" }),
+                Some(json!({
+                    "StringEquals": { "aws:SourceAccount": ACCOUNT },
+                    "ArnLike": { "aws:SourceArn": format!("arn:aws:ssm:{REGION}:{ACCOUNT}:automation-execution/*") },
+                })),
+            ),
+        ),
         (ORGANIZATION, "AggregatorRole", trust("RunAsAggregator", json!({ "Service": "config.amazonaws.com" }), None)),
     ];
     let expected = expected.map(|(file, role, trust)| (format!("{file} {role} trust"), trust));
@@ -211,6 +253,33 @@ fn config_invokes_the_function_for_the_accounts_it_serves_only() {
     let kinds = |file| stack(file, &[]).resources().into_values().map(|(kind, _)| kind).collect::<Vec<_>>();
     assert!(!kinds(MEMBER).contains(&"AWS::Lambda::ResourcePolicy"));
     assert!(!kinds(CENTRAL).contains(&"AWS::Lambda::Permission"));
+}
+
+#[test]
+fn only_the_remediator_changes_keys_and_only_automation_invokes_it() {
+    let changes = |action: &str| {
+        ["Update", "Delete", "Create", "Put"].iter().any(|verb| action.starts_with(&format!("iam:{verb}")))
+    };
+    for (name, policy) in policies() {
+        for statement in statements(&policy).iter().filter(|it| it["Effect"] == "Allow") {
+            let actions = strings(&statement["Action"]);
+            if actions.iter().any(|action| changes(action)) {
+                assert_eq!(name, format!("{MEMBER} RemediatorRole remediator"));
+                assert_eq!(statement["Resource"], format!("arn:aws:iam::{ACCOUNT}:user/*"));
+            }
+            if actions.contains(&"lambda:InvokeFunction") && !name.starts_with(CENTRAL) {
+                assert_eq!(name, format!("{MEMBER} AutomationRole automation"));
+                let function = format!("arn:aws:lambda:{REGION}:{ACCOUNT}:function:setup-keys-remediator");
+                assert_eq!(statement["Resource"], function);
+            }
+        }
+    }
+    // No permission to invoke it from elsewhere.
+    for (id, (kind, properties)) in stack(MEMBER, &EVERYTHING).resources() {
+        if kind == "AWS::Lambda::Permission" {
+            assert!(properties["FunctionName"].as_str().unwrap().ends_with(":setup-keys-evaluator"), "{id}");
+        }
+    }
 }
 
 #[test]

@@ -10,6 +10,7 @@ use crate::{ACCOUNT, REGION, members};
 pub(crate) struct Stack<'a> {
     template: &'a Value,
     parameters: BTreeMap<&'a str, Value>,
+    region: String,
 }
 
 impl<'a> Stack<'a> {
@@ -27,7 +28,13 @@ impl<'a> Stack<'a> {
             let value = if list { json!(value.as_str().unwrap().split(',').collect::<Vec<_>>()) } else { value };
             (name.as_str(), value)
         };
-        Self { template, parameters: members(&template["Parameters"]).iter().map(value).collect() }
+        let parameters = members(&template["Parameters"]).iter().map(value).collect();
+        Self { template, parameters, region: REGION.to_owned() }
+    }
+
+    /// The same stack in another region.
+    pub(crate) fn in_region(self, region: &str) -> Self {
+        Self { region: region.to_owned(), ..self }
     }
 
     /// The resources that are made, by logical id: type and properties.
@@ -96,6 +103,8 @@ impl<'a> Stack<'a> {
                 return self.resolve(&argument[branch]);
             }
             "Fn::Not" => json!(self.value(&argument[0]) != true),
+            "Fn::And" => json!(argument.as_array().unwrap().iter().all(|it| self.value(it) == true)),
+            "Fn::Or" => json!(argument.as_array().unwrap().iter().any(|it| self.value(it) == true)),
             // Parameters are texts to CloudFormation, numbers too.
             "Fn::Equals" => json!(text(&self.value(&argument[0])) == text(&self.value(&argument[1]))),
             "Fn::Join" => {
@@ -131,7 +140,7 @@ impl<'a> Stack<'a> {
         match name {
             "AWS::AccountId" => json!(ACCOUNT),
             "AWS::Partition" => json!("aws"),
-            "AWS::Region" => json!(REGION),
+            "AWS::Region" => json!(self.region),
             "AWS::URLSuffix" => json!("amazonaws.com"),
             _ => self.parameters.get(name).cloned().unwrap_or_else(|| json!(self.name_of(name).0)),
         }
@@ -142,6 +151,7 @@ impl<'a> Stack<'a> {
         let resource = &self.template["Resources"][id];
         assert!(self.is_made(resource), "{id} is not made");
         let (name, service, prefix, suffix) = match resource["Type"].as_str() {
+            Some("AWS::Events::Rule") => ("Name", "events", "rule/", ""),
             Some("AWS::IAM::Role") => ("RoleName", "iam", "role/", ""),
             Some("AWS::Lambda::Function") => ("FunctionName", "lambda", "function:", ""),
             Some("AWS::Logs::LogGroup") => ("LogGroupName", "logs", "log-group:", ":*"),
@@ -156,7 +166,7 @@ impl<'a> Stack<'a> {
         let (region, account) = match service {
             "iam" => ("", ACCOUNT),
             "s3" => ("", ""),
-            _ => (REGION, ACCOUNT),
+            _ => (self.region.as_str(), ACCOUNT),
         };
         let arn = format!("arn:aws:{service}:{region}:{account}:{prefix}{name}{suffix}");
         (name, arn)

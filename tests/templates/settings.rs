@@ -7,7 +7,8 @@ use setup_keys::aws::session::MemberRole;
 use setup_keys::evaluator::Accounts;
 
 use crate::{
-    CENTRAL, MEMBER, MEMBER_READ_ROLE, ORGANIZATION, PACK, SECOND_STEP, TEMPLATES, members, sources, stack, template,
+    CENTRAL, EVERYTHING, MEMBER, MEMBER_READ_ROLE, ORGANIZATION, PACK, REMEDIATION_PACK, SECOND_STEP, TEMPLATES,
+    members, sources, stack, template,
 };
 
 #[test]
@@ -31,7 +32,8 @@ fn parameters_are_described_and_need_a_value_only_where_no_default_is_safe() {
 fn pack_and_stacks_have_no_parameter_in_common() {
     for file in [MEMBER, ORGANIZATION] {
         let parameters = members(&template(file)["Parameters"]);
-        assert_eq!(parameters.keys().find(|name| template(PACK)["Parameters"].get(name).is_some()), None);
+        let pack = members(&template(REMEDIATION_PACK)["Parameters"]);
+        assert_eq!(parameters.keys().find(|name| pack.contains_key(*name)), None);
     }
 }
 
@@ -95,9 +97,8 @@ fn stack_set_deploys_the_uploaded_template_in_this_region() {
     assert_eq!(made["StackInstancesGroup"], group);
     assert_eq!(made["CallAs"], "SELF");
     assert_eq!(set(&[("CallAs", "DELEGATED_ADMIN")])["CallAs"], "DELEGATED_ADMIN");
-    // The roles of the member's stack have no names.
-    assert_eq!(made["Capabilities"], json!(["CAPABILITY_IAM"]));
-    assert_eq!(stack(MEMBER, &[]).properties("EvaluatorRole").get("RoleName"), None);
+    // The role of remediation has a name, since the pack must name it.
+    assert_eq!(made["Capabilities"], json!(["CAPABILITY_NAMED_IAM"]));
 
     let own = set(&[("ArtifactBucket", "our-artifacts")]);
     assert_eq!(own["TemplateURL"], "https://our-artifacts.s3.eu-central-1.amazonaws.com/member-4567.yaml");
@@ -187,4 +188,8 @@ fn optional_settings_are_left_out_or_set() {
     assert_eq!(set.properties("Evaluator")["ReservedConcurrentExecutions"], "5");
     let boundary = "arn:aws:iam::123456789012:policy/team/boundary";
     assert_eq!(set.properties("EvaluatorRole")["PermissionsBoundary"], boundary);
+    let all = stack(&[&EVERYTHING[..], &[("PermissionsBoundary", "team/boundary")]].concat());
+    let roles: Vec<_> = all.resources().into_values().filter(|(kind, _)| *kind == "AWS::IAM::Role").collect();
+    assert_eq!(roles.len(), 3);
+    assert!(roles.iter().all(|(_, role)| role["PermissionsBoundary"] == boundary));
 }
