@@ -19,9 +19,9 @@ mkdir -p "$target"
 exec 9>"$target/python.lock"
 flock 9
 
-# Either file decides what is set up. The stamp is written last, so what was cut short is done again; `-x` is false also
+# These files decide what is set up. The stamp is written last, so what was cut short is done again; `-x` is false also
 # where the Python that the environment was made with is gone.
-wanted=$(cat "$here/requirements.txt" "$here/setup.sh" | sha256sum)
+wanted=$(cat "$here"/requirements*.txt "$here/setup.sh" | sha256sum)
 if [[ -x $python/bin/python && $(cat "$python/stamp" 2>/dev/null) == "$wanted" ]]; then
     exit 0
 fi
@@ -33,6 +33,7 @@ pip() {
     "$python/bin/python" -m pip "$@" --quiet --disable-pip-version-check --require-hashes --only-binary :all:
 }
 pip install --requirement "$here/requirements.txt"
+pip install --requirement "$here/requirements-scripts.txt"
 
 pip download --no-deps --dest "$python/wheels" --requirement /dev/stdin <<<"$sam_cli"
 "$python/bin/python" - "$python"/wheels/aws_sam_cli-*.whl "$rie" >"$python/aws-lambda-rie" <<'PYTHON'

@@ -40,9 +40,8 @@ fn bash_takes_them() {
 #[test]
 fn shellcheck_finds_nothing() {
     let shellcheck = python_file("bin/shellcheck");
-    if !shellcheck.exists() {
-        eprintln!("no shellcheck in target/python: not checked");
-        return;
+    if !cfg!(target_arch = "x86_64") && !shellcheck.exists() {
+        return; // There is no package of it for this machine.
     }
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let output = Command::new(shellcheck).arg("-x").args(all_scripts()).current_dir(root).output().unwrap();
