@@ -62,7 +62,7 @@ pub async fn sweep(
 ) -> Result<Answer, Error> {
     // Earlier results come before the list of users: a user made in between is in the list, not among the vanished.
     let stored = stored_results(aws, rule_name);
-    let stored = before(share_of_time(aws), stored).await.unwrap_or_else(|| {
+    let stored = before(Some(share_of_time(aws)), stored).await.unwrap_or_else(|| {
         let detail = "there was no time left to read the earlier results".to_owned();
         let operation = "config:GetComplianceDetailsByConfigRule";
         Err(CallError { operation, resource: String::new(), kind: CallFailure::NoAnswer, detail }.into())
@@ -124,7 +124,7 @@ pub async fn judge_account(
     now: DateTime<Utc>,
     progress: impl Fn(usize, usize),
 ) -> Result<JudgedAccount, Error> {
-    let report = Report::read(&aws.until(share_of_time(aws)), now).await;
+    let report = Report::read(&aws.until(Some(share_of_time(aws))), now).await;
     let listed = before(aws.deadline(), aws.iam.users()).await.unwrap_or_else(|| {
         Err(CallError {
             operation: "iam:ListUsers",
@@ -166,9 +166,9 @@ pub async fn judge_account(
 }
 
 /// Until when one part of a sweep may take: there must be time left for the others, first of all to read every user.
-fn share_of_time(aws: &Live) -> Option<Instant> {
+fn share_of_time(aws: &Live) -> Instant {
     let left = |deadline: Instant| deadline.saturating_duration_since(Instant::now());
-    Some(Instant::now() + aws.deadline().map_or(MOST_FOR_A_PART, |deadline| (left(deadline) / 4).min(MOST_FOR_A_PART)))
+    Instant::now() + aws.deadline().map_or(MOST_FOR_A_PART, |deadline| (left(deadline) / 4).min(MOST_FOR_A_PART))
 }
 
 /// What a future comes to before a deadline; `None` if it does not.

@@ -284,7 +284,7 @@ mod failures {
         aws.fail(Fault::new("DeleteAccessKey", FaultKind::Throttle).times(1));
         // Keys: judged, looked at before the first attempt; after that look the owner activates the key.
         aws.after_calls(Some("ListAccessKeys"), 2, |account| {
-            "Active".clone_into(&mut account.user("alice").keys[0].status)
+            "Active".clone_into(&mut account.user("alice").keys[0].status);
         });
         let response = answer(&aws, &request(json!({"action": "DeleteInactive"})));
         assert_eq!(response["actions"][0]["outcome"], "Skipped", "{response}");
