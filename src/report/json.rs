@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::{AuditReport, JudgedUser, NO_EXCEPTIONS, Source, iso};
 use crate::RULE_NAME;
 use crate::rule::facts::KeyName;
-use crate::rule::verdict::ComplianceType;
+use crate::rule::verdict::{ComplianceType, Summary};
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -31,15 +31,6 @@ struct Origin<'a> {
     file: Option<&'a str>,
     report_generated_at: Option<String>,
     note: Option<&'static str>,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Summary {
-    compliant: usize,
-    non_compliant: usize,
-    excepted: usize,
-    total: usize,
 }
 
 #[derive(Serialize)]
@@ -78,19 +69,13 @@ struct Exception<'a> {
 ///
 /// - [`io::Error`] of the output.
 pub fn write(report: &AuditReport, mut output: &mut dyn Write) -> io::Result<()> {
-    let summary = report.summary();
     let audit = Audit {
         rule: RULE_NAME,
         parameters: report.parameters.to_pairs().into_iter().map(|(name, value)| (name.as_str(), value)).collect(),
         account: report.account.as_deref(),
         generated_at: iso(report.generated),
         source: origin(&report.source),
-        summary: Summary {
-            compliant: summary.compliant,
-            non_compliant: summary.non_compliant,
-            excepted: summary.excepted,
-            total: summary.total,
-        },
+        summary: report.summary(),
         users: report.users.iter().map(row).collect(),
         errors: &report.errors,
     };

@@ -244,8 +244,9 @@ impl KeyName {
     }
 }
 
-/// How many users there are of each kind.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+/// How many users there are of each kind. Serializes as the audit spells it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Summary {
     /// COMPLIANT users, those with an exception among them.
     pub compliant: usize,
