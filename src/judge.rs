@@ -82,7 +82,10 @@ pub async fn judge(
     let mut asked = Vec::new();
     loop {
         let needs = match decide(&facts, parameters, now) {
-            Step::Verdict(verdict) => return Ok(verdict),
+            Step::Verdict(verdict) => {
+                log_expiring(&facts.user_name, &verdict);
+                return Ok(verdict);
+            }
             Step::Need(needs) => needs,
         };
         if needs == asked {
@@ -91,5 +94,18 @@ pub async fn judge(
         }
         Box::pin(source.read(&mut facts, &needs)).await?;
         asked = needs;
+    }
+}
+
+/// Says that an exception ends soon, while there is time to renew it or to do without.
+fn log_expiring(user_name: &str, verdict: &Verdict) {
+    if let Some(exception) = verdict.exception().filter(|exception| exception.is_expiring()) {
+        tracing::info!(
+            userName = user_name,
+            owner = exception.owner,
+            expires = %exception.expires,
+            daysLeft = exception.days_left,
+            "an exception ends soon"
+        );
     }
 }

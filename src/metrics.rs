@@ -19,10 +19,11 @@ pub const NAMESPACE: &str = "SetupKeys";
 pub const DIMENSION: &str = "AccountId";
 
 /// Every metric with its unit.
-pub const METRICS: [(&str, &str); 7] = [
+pub const METRICS: [(&str, &str); 8] = [
     ("UsersJudged", "Count"),
     ("NonCompliantUsers", "Count"),
     ("ExceptedUsers", "Count"),
+    ("ExpiringExceptions", "Count"),
     ("Calls", "Count"),
     ("Throttles", "Count"),
     ("Failures", "Count"),
@@ -77,6 +78,7 @@ impl Done {
             json!(self.users.total),
             json!(self.users.non_compliant),
             json!(self.users.excepted),
+            json!(self.users.expiring),
             json!(self.calls),
             json!(self.throttles),
             json!(u8::from(self.failed)),

@@ -101,7 +101,10 @@ mod audit {
                 ("mallory", "COMPLIANT"),
             ]
         );
-        assert_eq!(audit["summary"], json!({"compliant": 6, "nonCompliant": 6, "excepted": 0, "total": 12}));
+        assert_eq!(
+            audit["summary"],
+            json!({"compliant": 6, "nonCompliant": 6, "excepted": 0, "expiring": 0, "total": 12})
+        );
     }
 
     #[test]

@@ -243,6 +243,20 @@ mod metrics {
     }
 
     #[test]
+    fn count_exceptions_that_end_soon_and_the_log_names_them() {
+        let day = (setup_keys::clock::now() + chrono::TimeDelta::days(14)).date_naive().to_string();
+        let user = alice().password().key("AKIASETUP00000000001", 4);
+        let user = user.tag("setup-keys:exception-owner", "ops").tag("setup-keys:exception-expires", &day);
+        let aws = AwsDouble::with_users([user.clone()]);
+        let lambda = Lambda::start(EVALUATOR, &aws);
+        lambda.invoke(events::created(ACCOUNT, &user).token(aws.issue_token(RULE))).expect_success();
+        let told = metrics(&lambda);
+        assert_eq!(["ExceptedUsers", "ExpiringExceptions"].map(|name| told[name].clone()), [json!(1), json!(1)]);
+        let said = lambda.log_objects().into_iter().find(|line| line["message"] == "an exception ends soon").unwrap();
+        assert_eq!(["userName", "owner", "expires"].map(|name| said[name].clone()), ["alice", "ops", day.as_str()]);
+    }
+
+    #[test]
     fn count_an_invocation_that_failed() {
         let aws = AwsDouble::with_users([alice()]);
         aws.fail(Fault::new("ListAccessKeys", FaultKind::AccessDenied));

@@ -173,13 +173,28 @@ fn a_live_audit_judges_the_account() {
     let output = tool("audit", &aws, &["audit", "--format", "json"]);
     assert_eq!(output.status.code(), Some(1), "{}", String::from_utf8_lossy(&output.stderr));
     let audit: Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!(audit["summary"], json!({"compliant": 3, "nonCompliant": 2, "excepted": 1, "total": 5}));
+    assert_eq!(audit["summary"], json!({"compliant": 3, "nonCompliant": 2, "excepted": 1, "expiring": 0, "total": 5}));
     assert_eq!((&audit["account"], &audit["source"]["kind"]), (&json!(ACCOUNT), &json!("live")));
     let users = audit["users"].as_array().unwrap();
     let user = |name: &str| users.iter().find(|user| user["userName"] == name).unwrap();
-    assert_eq!(user("frank")["exception"], json!({"owner": "ops", "expires": expires, "reason": null}));
+    assert_eq!(user("frank")["exception"], json!({"owner": "ops", "expires": expires, "daysLeft": 30, "reason": null}));
     assert_eq!(user("alice")["setupKeys"][0]["accessKeyId"], UNUSED);
     assert_eq!(aws.count("config", "PutEvaluations"), 0);
+}
+
+#[test]
+fn an_audit_tells_of_exceptions_that_end_within_two_weeks() {
+    let aws = account();
+    let day = |days| (setup_keys::clock::now() + chrono::TimeDelta::days(days)).date_naive().to_string();
+    for (name, days) in [("frank", 14), ("grace", 15), ("heidi", 0)] {
+        let user = User::new(name, CREATED).password().key(&format!("AKIA{:0<16}", name.to_uppercase()), 4);
+        aws.add(user.tag("setup-keys:exception-owner", "ops").tag("setup-keys:exception-expires", &day(days)));
+    }
+    let output = tool("audit_expiring", &aws, &["audit"]);
+    let shown = String::from_utf8_lossy(&output.stdout).into_owned();
+    let line = shown.lines().find(|line| line.starts_with("Exceptions")).unwrap_or_else(|| panic!("{shown}"));
+    let expected = format!("heidi ({}, owner ops), frank ({}, owner ops)", day(0), day(14));
+    assert_eq!(line, format!("Exceptions that end within 14 days: {expected}"));
 }
 
 #[test]

@@ -60,6 +60,7 @@ struct SetupKey<'a> {
 struct Exception<'a> {
     owner: &'a str,
     expires: NaiveDate,
+    days_left: u32,
     reason: Option<&'a str>,
 }
 
@@ -121,6 +122,7 @@ fn row(user: &JudgedUser) -> Row<'_> {
         exception: user.verdict.exception().map(|exception| Exception {
             owner: &exception.owner,
             expires: exception.expires,
+            days_left: exception.days_left,
             reason: exception.reason.as_deref(),
         }),
     }

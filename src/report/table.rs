@@ -5,6 +5,7 @@ use std::io::{self, IsTerminal, Write};
 use comfy_table::{ContentArrangement, Table, presets};
 
 use super::{AuditReport, JudgedUser, NO_EXCEPTIONS, Source, iso};
+use crate::rule::exception::{EXPIRING_DAYS, Exception};
 use crate::rule::verdict::{Cleared, Summary, Verdict};
 use crate::text::{count, printable};
 
@@ -37,13 +38,16 @@ pub fn write(report: &AuditReport, width: Option<u16>, output: &mut dyn Write) -
     write_rows(["USER", "COMPLIANCE", "ANNOTATION"], rows, width, output)?;
     writeln!(output)?;
 
-    let Summary { compliant, non_compliant, excepted, total } = report.summary();
+    let Summary { compliant, non_compliant, excepted, expiring, total } = report.summary();
     let account = report.account.as_deref().unwrap_or("unknown");
     let by_exception = if excepted > 0 { format!(" ({excepted} by exception)") } else { String::new() };
     let total = count(total, "user");
     writeln!(output, "Account {account}: {total}, {non_compliant} NON_COMPLIANT, {compliant} COMPLIANT{by_exception}")?;
     if !report.errors.is_empty() {
         writeln!(output, "Not judged: {} (see the errors)", count(report.errors.len(), "user"))?;
+    }
+    if expiring > 0 {
+        writeln!(output, "Exceptions that end within {EXPIRING_DAYS} days: {}", expiring_exceptions(report))?;
     }
     match &report.source {
         Source::CredentialReport { file, generated: None } => {
@@ -66,6 +70,18 @@ pub fn write(report: &AuditReport, width: Option<u16>, output: &mut dyn Write) -
         )?;
     }
     Ok(())
+}
+
+/// `frank (2026-03-14, owner ops), …`, the first to end first.
+fn expiring_exceptions(report: &AuditReport) -> String {
+    let with_exception = report.users.iter().filter_map(|user| Some((user, user.verdict.exception()?)));
+    let mut expiring: Vec<_> = with_exception.filter(|(_, exception)| exception.is_expiring()).collect();
+    expiring.sort_by_key(|(_, exception)| exception.expires);
+    let each = expiring.into_iter().map(|(user, exception)| {
+        let Exception { owner, expires, .. } = exception;
+        format!("{} ({expires}, owner {})", printable(&user.user_name), printable(owner))
+    });
+    each.collect::<Vec<_>>().join(", ")
 }
 
 /// Writes rows under a header, columns aligned, wrapped to the width if there is one.

@@ -3,10 +3,13 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use chrono::{DateTime, Days, NaiveDate, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 
 use super::parameters::{ExceptionTagPrefix, MaxExceptionDays, Parameters};
 use crate::text;
+
+/// An exception with at most so many days left is told of, so that nobody is surprised by the verdict after it.
+pub const EXPIRING_DAYS: u32 = 14;
 
 /// An exception in force.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,8 +18,18 @@ pub struct Exception {
     pub owner: String,
     /// Last day (UTC) on which the exception holds.
     pub expires: NaiveDate,
+    /// Days from the day of the verdict to the last one, at most [`MaxExceptionDays`]; 0 on the last day.
+    pub days_left: u32,
     /// Why, where it is said.
     pub reason: Option<String>,
+}
+
+impl Exception {
+    /// Whether it ends within [`EXPIRING_DAYS`] days.
+    #[must_use]
+    pub const fn is_expiring(&self) -> bool {
+        self.days_left <= EXPIRING_DAYS
+    }
 }
 
 /// Why exception tags do not make an exception.
@@ -80,13 +93,12 @@ pub fn from_tags(
         return Err(InvalidException::Expired(expires));
     }
     let most = parameters.max_exception_days;
-    // A day that the calendar cannot hold lies behind every date that a tag can name.
-    let latest = today.checked_add_days(Days::new(most.get().into())).unwrap_or(NaiveDate::MAX);
-    if expires > latest {
+    let days_left = u32::try_from((expires - today).num_days()).unwrap_or(u32::MAX);
+    if days_left > most.get() {
         return Err(InvalidException::TooFarAhead { expires, most });
     }
     let reason = reason.map(|reason| reason.trim()).filter(|reason| !reason.is_empty());
-    Ok(Some(Exception { owner: owner.to_owned(), expires, reason: reason.map(str::to_owned) }))
+    Ok(Some(Exception { owner: owner.to_owned(), expires, days_left, reason: reason.map(str::to_owned) }))
 }
 
 /// The key of an exception tag: `<prefix>owner`, `<prefix>expires`, `<prefix>reason`.

@@ -177,7 +177,7 @@ impl Cleared {
             }
             Self::NoLoginProfile => "No console password.".to_owned(),
             Self::Excepted { exception, setup_keys } => {
-                let Exception { owner, expires, reason } = exception;
+                let Exception { owner, expires, reason, days_left: _ } = exception;
                 let keys = text::count(setup_keys.len(), "setup key");
                 let reason = reason.as_deref().map(|reason| format!(": {reason}")).unwrap_or_default();
                 // The expiry comes first: a long owner or reason is cut, never the date.
@@ -254,6 +254,8 @@ pub struct Summary {
     pub non_compliant: usize,
     /// Users that only an exception makes COMPLIANT.
     pub excepted: usize,
+    /// Those of them whose exception ends within [`EXPIRING_DAYS`](super::exception::EXPIRING_DAYS) days.
+    pub expiring: usize,
     /// All users that were judged; one that does not exist is none.
     pub total: usize,
 }
@@ -263,9 +265,10 @@ impl<'a> FromIterator<&'a Verdict> for Summary {
         let mut summary = Self::default();
         for verdict in verdicts {
             match verdict {
-                Verdict::Compliant(cleared) => {
+                Verdict::Compliant(_) => {
                     summary.compliant += 1;
-                    summary.excepted += usize::from(matches!(cleared, Cleared::Excepted { .. }));
+                    summary.excepted += usize::from(verdict.exception().is_some());
+                    summary.expiring += usize::from(verdict.exception().is_some_and(Exception::is_expiring));
                 }
                 Verdict::NonCompliant { .. } => summary.non_compliant += 1,
                 Verdict::NotApplicable(_) => continue,
