@@ -7,7 +7,7 @@ source scripts/lib-deploy.sh
 
 scope=account
 # Parameters of the stack that are found out here.
-set_here='ArtifactBucket|EvaluatorKey|RemediatorKey|Architecture'
+set_here='ArtifactBucket|EvaluatorKey|RemediatorKey|DeleteInactiveRuleParameters|Architecture'
 
 usage() {
     cat <<'HELP'
@@ -74,6 +74,7 @@ upload_packages "$bucket"
 step "The function: stack $STACK_NAME" "$(stack_advice "$STACK_NAME")"
 stack_values[ArtifactBucket]=$bucket
 deploy_stack "$STACK_NAME" "$member_template"
+deploy_forwarding "${management_options[@]}"
 put_rule
 
 say ""

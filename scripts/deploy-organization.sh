@@ -8,7 +8,8 @@ source scripts/lib-deploy.sh
 
 scope=organization
 # Parameters of the stack that are found out here.
-set_here='OrganizationId|OrganizationalUnitIds|CallAs|ArtifactBucket|TemplateKey|EvaluatorKey|RemediatorKey|Architecture'
+set_here='OrganizationId|OrganizationalUnitIds|CallAs|ArtifactBucket|TemplateKey|ForwardTemplateKey|EvaluatorKey|RemediatorKey'
+set_here+='|DeleteInactiveRuleParameters|Architecture'
 
 usage() {
     cat <<'HELP'
@@ -87,8 +88,14 @@ deploy_stack_set() {
     upload_packages "$bucket"
     key=member-$(sha256 "$member_template").yaml
     upload_once "$bucket" "$member_template" "$key"
-    step "The functions: StackSet $stack_set, by the stack $ORGANIZATION_STACK_NAME" "$(stack_advice "$ORGANIZATION_STACK_NAME")"
     stack_values[TemplateKey]=$key
+    stack_values[ForwardTemplateKey]=
+    if forwards_events; then
+        key=forward-iam-events-$(sha256 "$forward_template").yaml
+        upload_once "$bucket" "$forward_template" "$key"
+        stack_values[ForwardTemplateKey]=$key
+    fi
+    step "The functions: StackSet $stack_set, by the stack $ORGANIZATION_STACK_NAME" "$(stack_advice "$ORGANIZATION_STACK_NAME")"
     deploy_stack "$ORGANIZATION_STACK_NAME" "$organization_template"
     wait_until "no operation on the StackSet $stack_set is under way" operations_done
 }
@@ -98,6 +105,7 @@ deploy_to_management() {
     step "The function in the management account: stack $STACK_NAME" "$(stack_advice "$STACK_NAME" "${management_options[@]}")"
     stack_values[ArtifactBucket]=$bucket
     deploy_stack "$STACK_NAME" "$member_template" "${management_options[@]}"
+    deploy_forwarding "${management_options[@]}"
 }
 
 # accounts_in UNIT: adds the accounts of a unit, and of those below it, to `inside`.

@@ -9,6 +9,7 @@ choose_pack() {
 choose_pack
 
 member_template=cloudformation/member.yaml
+forward_template=cloudformation/forward-iam-events.yaml
 organization_template=cloudformation/organization.yaml
 
 # ---- Parameters: NAME=VALUE arguments -------------------------------------------------------------------------------
@@ -121,6 +122,19 @@ pack_values_json() {
     printf '[%s]' "${json#,}"
 }
 
+# The same values as a JSON object of rule parameters, for what judges by them without the rule.
+rule_parameters_json() {
+    local name value json=
+    while read -r name; do
+        value=${pack_values[$name]:-}
+        if [[ $name != Automatic && -n $value ]]; then
+            value=${value//\\/\\\\}
+            json+=",\"${name,}\":\"${value//\"/\\\"}\""
+        fi
+    done < <(template_parameters "$pack_template")
+    printf '{%s}' "${json#,}"
+}
+
 # The values for the stack, as NAME=VALUE in `overrides`, in the order of the template.
 stack_overrides() {
     local name
@@ -145,6 +159,8 @@ find_packages() {
     if [[ $REMEDIATION == 1 ]]; then
         if ! has_parameter "$1" RemediatorKey; then misuse "$1 has no remediation"; fi
         functions+=(remediator)
+        # What the second stage deletes by, which has no rule to ask.
+        stack_values[DeleteInactiveRuleParameters]=$(rule_parameters_json)
     fi
     if [[ $ARCHITECTURE == arm64 ]]; then suffix=-arm64; fi
     packages=()
@@ -237,6 +253,37 @@ delete_stack() {
     fi
     run aws "${@:2}" cloudformation delete-stack --stack-name "$1"
     run aws "${@:2}" cloudformation wait stack-delete-complete --stack-name "$1"
+}
+
+# CloudTrail tells of IAM in this region only.
+iam_region=us-east-1
+
+forwards_events() { [[ $region != "$iam_region" && $partition == aws ]]; }
+
+# deploy_forwarding [AWS-OPTION...]: where the stack with the functions gives prompt verdicts in another region, events are
+# sent there; where it no longer does, they are not.
+deploy_forwarding() {
+    local name=$STACK_NAME-forward-iam-events there=("$@" --region "$iam_region") prompt
+    if ! forwards_events; then return; fi
+    step "Events of IAM, from $iam_region: stack $name" "$(stack_advice "$name" "${there[@]}")"
+    ask_stack "$STACK_NAME" "Parameters[?ParameterKey == 'PromptVerdicts'].ParameterValue | [0]" "$@"
+    prompt=$answer
+    ask_stack "$name" '' "${there[@]}"
+    if dry_run; then
+        prompt=${stack_values[PromptVerdicts]:-} state=
+        say "# where PromptVerdicts is on, this stack is made or updated; where it is off, it is deleted"
+    fi
+    if [[ $prompt == on ]]; then
+        stack_values[HomeRegion]=$region
+        deploy_stack "$name" "$forward_template" "${there[@]}"
+    elif [[ -n $state ]]; then
+        delete_forwarding "$@"
+    fi
+}
+
+# delete_forwarding [AWS-OPTION...]
+delete_forwarding() {
+    if forwards_events; then delete_stack "$STACK_NAME-forward-iam-events" "$@" --region "$iam_region"; fi
 }
 
 # ---- Conformance packs ----------------------------------------------------------------------------------------------
@@ -393,7 +440,9 @@ operations_done() {
 
 # ---- The management account -----------------------------------------------------------------------------------------
 
-# A StackSet never deploys to the management account. How its own stack is reached is in `management_options`.
+# A StackSet never deploys to the management account. How its own stack is reached is in `management_options`; they are
+# empty where the caller is in the account.
+management_options=()
 
 ask_organization() {
     ask organization aws organizations describe-organization --query 'Organization.[Id, MasterAccountId]' --output text
@@ -402,7 +451,6 @@ ask_organization() {
     else
         IFS=$'\t' read -r organization management <<<"$answer"
     fi
-    management_options=()
     if [[ -n $MANAGEMENT_PROFILE ]]; then management_options=(--profile "$MANAGEMENT_PROFILE"); fi
 }
 

@@ -92,9 +92,11 @@ fi
 
 delete_pack
 if [[ $scope == account ]]; then
+    delete_forwarding "${management_options[@]}"
     delete_stack "$STACK_NAME"
 else
     if reaches_management; then
+        delete_forwarding "${management_options[@]}"
         delete_stack "$STACK_NAME" "${management_options[@]}"
     else
         say "# the management account $management may have a stack $STACK_NAME: MANAGEMENT_PROFILE deletes that, too"

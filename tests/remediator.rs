@@ -2,6 +2,8 @@
 
 #![allow(clippy::needless_pass_by_value, reason = "the rows of a table of tests are made in place")]
 
+#[path = "remediator/all_users.rs"]
+mod all_users;
 #[macro_use]
 #[path = "support/cases.rs"]
 mod cases;
@@ -341,7 +343,7 @@ mod refuses {
     cases! { request:
         no_user => ("{}", "InvalidRequest", "invalid request: missing field `userId`");
         an_unknown_member => (r#"{"userId": "AIDAEXAMPLEALICE00001", "dry_run": false}"#, "InvalidRequest",
-            "invalid request: dry_run: unknown field `dry_run`, expected one of `userId`, `action`, `usedKeys`, `dryRun`, `parameters`");
+            "invalid request: dry_run: unknown field `dry_run`, expected one of `userId`, `allUsers`, `action`, `usedKeys`, `dryRun`, `parameters`");
         an_unknown_action => (r#"{"userId": "AIDAEXAMPLEALICE00001", "action": "Delete"}"#, "InvalidRequest",
             "invalid request: action: unknown variant `Delete`, expected `Deactivate` or `DeleteInactive`");
         a_dry_run_that_is_no_boolean => (r#"{"userId": "AIDAEXAMPLEALICE00001", "dryRun": "false"}"#, "InvalidRequest",

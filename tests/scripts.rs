@@ -193,7 +193,10 @@ impl Run {
 }
 
 fn command_of(call: &[String]) -> String {
-    let words = if call[0] == "--profile" { &call[2..] } else { call };
+    let mut words = call;
+    while ["--profile", "--region"].contains(&words[0].as_str()) {
+        words = &words[2..];
+    }
     words[..2].join(" ")
 }
 

@@ -39,9 +39,10 @@ const MEMBER: &str = "cloudformation/member.yaml";
 const ORGANIZATION: &str = "cloudformation/organization.yaml";
 const CENTRAL: &str = "cloudformation/central.yaml";
 const MEMBER_READ_ROLE: &str = "cloudformation/member-read-role.yaml";
+const FORWARD: &str = "cloudformation/forward-iam-events.yaml";
 const PACK: &str = "conformance-pack/iam-user-no-setup-access-keys.yaml";
 const REMEDIATION_PACK: &str = "conformance-pack/iam-user-no-setup-access-keys-with-remediation.yaml";
-const TEMPLATES: [&str; 6] = [MEMBER, ORGANIZATION, CENTRAL, MEMBER_READ_ROLE, PACK, REMEDIATION_PACK];
+const TEMPLATES: [&str; 7] = [MEMBER, FORWARD, ORGANIZATION, CENTRAL, MEMBER_READ_ROLE, PACK, REMEDIATION_PACK];
 
 /// The account and region in which the tests render and deploy. It is moto's account.
 const ACCOUNT: &str = "123456789012";
@@ -79,6 +80,7 @@ fn required(file: &str) -> Vec<(&'static str, &'static str)> {
     let external_id = ("MemberRoleExternalId", "external-id");
     match file {
         MEMBER => artifact.to_vec(),
+        FORWARD => vec![("HomeRegion", REGION)],
         ORGANIZATION => vec![("OrganizationId", "o-a1b2c3d4e5"), ("OrganizationalUnitIds", "ou-a1b2-c3d4e5f6,r-a1b2")],
         CENTRAL => {
             let accounts = ("SourceAccounts", "111122223333,444455556666");
@@ -97,7 +99,11 @@ fn required(file: &str) -> Vec<(&'static str, &'static str)> {
 const SECOND_STEP: [(&str, &str); 2] = [("TemplateKey", "member-4567.yaml"), ("EvaluatorKey", "evaluator-0123.zip")];
 
 /// Parameters with which the member stack has everything that it can have.
-const EVERYTHING: [(&str, &str); 2] = [("RemediatorKey", "remediator-89ab.zip"), ("PromptVerdicts", "forwarded")];
+const EVERYTHING: [(&str, &str); 3] = [
+    ("RemediatorKey", "remediator-89ab.zip"),
+    ("DeleteInactiveSchedule", "cron(0 3 ? * SUN#1 *)"),
+    ("PromptVerdicts", "on"),
+];
 
 /// The source files of a directory, and of those below it.
 fn sources(directory: impl AsRef<Path>) -> Vec<String> {
@@ -122,7 +128,7 @@ fn templates_py(command: &str, arguments: &[&str], input: &Value) -> Value {
 #[test]
 fn cfn_lint_finds_nothing() {
     // The central mode needs a resource type that is not known in the other partitions.
-    let everywhere = [MEMBER, ORGANIZATION, MEMBER_READ_ROLE, PACK, REMEDIATION_PACK];
+    let everywhere = [MEMBER, FORWARD, ORGANIZATION, MEMBER_READ_ROLE, PACK, REMEDIATION_PACK];
     for (regions, files) in
         [("us-east-1,us-gov-west-1,cn-north-1", &everywhere[..]), ("us-east-1,eu-central-1", &[CENTRAL])]
     {
@@ -152,10 +158,11 @@ fn templates_name_no_partition_region_or_account() {
         // Where AWS Config takes no function, and where CloudTrail knows one region.
         let text = fs::read_to_string(file).unwrap();
         let text = match file {
-            MEMBER | ORGANIZATION => text
-                .replace("!Equals [!Ref AWS::Region, us-east-1]", "")
+            MEMBER | ORGANIZATION | FORWARD => text
+                .replace("Regions: [us-east-1]", "")
                 .replace(" in us-east-1", "")
-                .replace("(in us-east-1)", ""),
+                .replace(" from us-east-1", "")
+                .replace(" outside us-east-1", ""),
             REMEDIATION_PACK => text.replace(remediation::ROLE_ARN, "").replace(remediation::PLACEHOLDER, ""),
             _ => text,
         };

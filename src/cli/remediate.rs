@@ -15,11 +15,9 @@ use super::{Failure, Outcome, complain, write_to};
 use crate::aws::iam::ListedUser;
 use crate::aws::{self, Live};
 use crate::clock;
-use crate::remediator::{self, Action, KeyActionKind, Mode, Request, Response, UsedKeys, remediate_user};
+use crate::remediator::{self, Action, KeyActionKind, Mode, Remedy, Response, UsedKeys, in_question, remediate_listed};
 use crate::report::table;
 use crate::rule::facts::KeyStatus;
-use crate::rule::verdict::Verdict;
-use crate::sweep::judge_account;
 use crate::text::count;
 
 /// Deactivate setup keys, delete those that stayed inactive, or undo that
@@ -153,32 +151,17 @@ impl Remediate {
             };
             return Ok((self.user.iter().map(find).collect::<Result<_, _>>()?, false));
         }
-        let parameters = self.request("", &Mode::DryRun).judging_parameters();
         let progress = Progress::start("Reading the credential report and the users");
-        let account = judge_account(aws, &parameters, now, |done, total| progress.show(done, total)).await;
+        let question =
+            in_question(&self.remedy(&Mode::DryRun), aws, now, |done, total| progress.show(done, total)).await;
         progress.end();
-        let mut users = Vec::new();
-        let mut failed = false;
-        for (user, outcome) in account.map_err(|error| error.chain())?.users {
-            match outcome {
-                Some(Ok(Verdict::NonCompliant { .. })) => users.push(user),
-                Some(Ok(_)) => {}
-                Some(Err(error)) => {
-                    failed = true;
-                    complain(&format!("user `{}`: {}", user.name, error.chain()));
-                }
-                None => {
-                    failed = true;
-                    complain(&format!("user `{}` was not read in time", user.name));
-                }
-            }
-        }
-        Ok((users, failed))
+        let question = question.map_err(|error| error.chain())?;
+        question.unjudged.iter().for_each(|why| complain(why));
+        Ok((question.users, !question.unjudged.is_empty()))
     }
 
-    fn request(&self, user_id: &str, mode: &Mode) -> Request {
-        Request {
-            user_id: user_id.to_owned(),
+    fn remedy(&self, mode: &Mode) -> Remedy {
+        Remedy {
             action: match self.action {
                 WhatToDo::Deactivate => Action::Deactivate,
                 WhatToDo::DeleteInactive => Action::DeleteInactive,
@@ -195,14 +178,11 @@ impl Remediate {
     /// One user after the other, each judged again.
     async fn each(&self, users: &[ListedUser], mode: &Mode, aws: &Live, now: DateTime<Utc>) -> Each {
         let mut each = Each { responses: Vec::new(), failed: false };
+        let remedy = self.remedy(mode);
         let progress = Progress::start("Judging");
         for (done, user) in users.iter().enumerate() {
             progress.show(done, users.len());
-            let outcome = async {
-                let identity = aws.iam.identity(&user.name).await?;
-                remediate_user(&self.request(&user.id, mode), Some(user.name.clone()), identity, aws, now).await
-            };
-            match outcome.await {
+            match remediate_listed(user, &remedy, aws, now).await {
                 Ok(response) => each.responses.push(response),
                 Err(error) => {
                     each.failed = true;

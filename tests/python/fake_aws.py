@@ -234,7 +234,7 @@ def call(state, arguments, region, pager):
     state["calls"] = state.get("calls", 0) + 1
     if state["calls"] - 1 == state.get("fail_at"):
         raise Refused("AccessDeniedException", "is not authorized to perform this")
-    world = World(state, single.get("profile"))
+    world = World(state, single.get("profile"), single.get("region"))
     if command == "cloudformation deploy":
         return world.deploy(options)
     if command == "cloudformation wait":

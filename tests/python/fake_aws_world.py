@@ -68,13 +68,15 @@ def check_parameters(sections, given, complete, code):
 class World:
     """Most methods are commands, named for service and command; each takes the members that were given."""
 
-    def __init__(self, state, profile):
+    def __init__(self, state, profile, region):
         self.state = state
-        self.region = state["region"]
+        self.region = region or state["region"]
         self.account = state["profiles"][profile] if profile else state["account"]
         self.busy = state.setdefault("busy", 1)
         self.buckets = state.setdefault("buckets", {})
-        self.stacks = state.setdefault("stacks", {}).setdefault(self.account, {})
+        # Those of the home region are found by their account alone.
+        place = self.account if self.region == state["region"] else f"{self.account} {self.region}"
+        self.stacks = state.setdefault("stacks", {}).setdefault(place, {})
         self.packs = state.setdefault("packs", {})
         self.organization_packs = state.setdefault("organization_packs", {})
 
@@ -219,7 +221,11 @@ class World:
             return f"No changes to deploy. Stack {name} is up to date\n"
         stack = {"template": path.name, "parameters": values, "status": "UPDATE_COMPLETE" if old else "CREATE_COMPLETE"}
         self.stacks[name] = stack
-        make = {"member.yaml": self.make_member, "organization.yaml": self.make_organization}[path.name]
+        make = {
+            "member.yaml": self.make_member,
+            "organization.yaml": self.make_organization,
+            "forward-iam-events.yaml": lambda stack, old: self.region == "us-east-1",
+        }[path.name]
         if not make(stack, old):
             self.stacks[name] = dict(old, status="UPDATE_ROLLBACK_COMPLETE") if old else dict(stack, status="ROLLBACK_COMPLETE")
             raise Wrong(f"Failed to create/update the stack. Run the following command\nto fetch the list of events leading up to the "
@@ -240,7 +246,8 @@ class World:
         stack["outputs"] = {"ArtifactBucket": bucket}
         if not values["TemplateKey"]:
             return True
-        if not self.has_object(bucket, values["TemplateKey"]) or not self.has_object(bucket, values["EvaluatorKey"]):
+        needed = [values["TemplateKey"], values["EvaluatorKey"], values["ForwardTemplateKey"]]
+        if not all(self.has_object(bucket, key) for key in needed[:2]) or (needed[2] and not self.has_object(bucket, needed[2])):
             return False
         units = values["OrganizationalUnitIds"].split(",")
         instances = {}
@@ -275,7 +282,7 @@ class World:
             return {}
         stack = self.stacks[name]
         used = self.packs if stack["template"] == "member.yaml" else {}
-        if used or self.organization_packs:
+        if stack["template"] != "forward-iam-events.yaml" and (used or self.organization_packs):
             stack["status"] = "DELETE_FAILED"
             return {}
         if stack["template"] == "organization.yaml":

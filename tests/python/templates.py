@@ -97,10 +97,11 @@ def deploy_stack(session: Any, file: str, parameters: dict[str, str]) -> Any:
         )
     resources = cloudformation.describe_stack_resources(StackName=name)["StackResources"]
     stack = cloudformation.describe_stacks(StackName=name)["Stacks"][0]
+    outputs = stack.get("Outputs", [])
     return {
         "status": stack["StackStatus"],
-        "exports": {it["ExportName"]: it["OutputValue"] for it in stack["Outputs"] if "ExportName" in it},
-        "outputs": {it["OutputKey"]: it["OutputValue"] for it in stack["Outputs"]},
+        "exports": {it["ExportName"]: it["OutputValue"] for it in outputs if "ExportName" in it},
+        "outputs": {it["OutputKey"]: it["OutputValue"] for it in outputs},
         "resources": {
             it["LogicalResourceId"]: SEEN_BY_BOTO3[it["ResourceType"]](session.client, it["PhysicalResourceId"])
             for it in resources

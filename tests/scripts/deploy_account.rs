@@ -159,6 +159,46 @@ fn remediation_only_where_it_is_asked_for() {
 }
 
 #[test]
+fn deletion_on_schedule_judges_by_the_parameters_of_the_rule() {
+    let aws = Aws::account();
+    let given = ["Profile=kertos", "ExceptionTagPrefix=our own: ", "DeleteInactiveSchedule=cron(0 3 ? * SUN#1 *)"];
+    aws.succeed(SCRIPT, &given, &[("REMEDIATION", "1")]);
+    let parameters = aws.state().pointer(STACK).unwrap()["parameters"].clone();
+    assert_eq!(parameters["DeleteInactiveSchedule"], "cron(0 3 ? * SUN#1 *)");
+    let rule: Value = serde_json::from_str(parameters["DeleteInactiveRuleParameters"].as_str().unwrap()).unwrap();
+    assert_eq!(rule, json!({ "profile": "kertos", "exceptionTagPrefix": "our own: " }));
+
+    // The schedule stays as it is; parameters of the rule that are not given have their defaults, here as in the rule.
+    aws.succeed(SCRIPT, &[], &[("REMEDIATION", "1")]);
+    let parameters = aws.state().pointer(STACK).unwrap()["parameters"].clone();
+    assert_eq!(parameters["DeleteInactiveSchedule"], "cron(0 3 ? * SUN#1 *)");
+    assert_eq!(parameters["DeleteInactiveRuleParameters"], "{}");
+}
+
+#[test]
+fn events_of_iam_are_forwarded_to_another_home_region() {
+    const THERE: &str = "/stacks/111122223333 us-east-1/setup-keys-forward-iam-events";
+    let aws = Aws::account();
+    let run = aws.succeed(SCRIPT, &["PromptVerdicts=on"], &[]);
+    assert_eq!(run.calls_of("cloudformation deploy").len(), 2);
+    assert_eq!(aws.state().pointer(THERE).unwrap()["parameters"]["HomeRegion"], "eu-west-1");
+    // What is not given stays as it is.
+    aws.succeed(SCRIPT, &[], &[]);
+    assert!(aws.state().pointer(THERE).is_some());
+    aws.succeed(SCRIPT, &["PromptVerdicts=off"], &[]);
+    assert_eq!(aws.state().pointer(THERE), None);
+
+    // It goes with all else.
+    aws.succeed(SCRIPT, &["PromptVerdicts=on"], &[]);
+    aws.succeed("remove.sh", &["account"], &[]);
+    assert_eq!(aws.state().pointer(THERE), None);
+
+    let aws = Aws::account().with(|state| state["region"] = json!("us-east-1"));
+    let run = aws.succeed(SCRIPT, &["PromptVerdicts=on"], &[("AWS_REGION", "us-east-1")]);
+    assert_eq!(run.calls_of("cloudformation deploy").len(), 1);
+}
+
+#[test]
 fn preflight_comes_first() {
     let aws = Aws::account().with(|state| state["recorders"] = json!([]));
     let run = aws.fail(1, "deploy-account.sh: nothing has been made\n", SCRIPT, &[], &[]);
@@ -224,10 +264,11 @@ fn what_is_under_way_is_waited_for() {
         state["packs"]["setup-keys"]["busy"] = json!(3);
     });
     let run = aws.succeed(SCRIPT, &[], &[]);
-    assert_eq!(run.calls_of("cloudformation describe-stacks").len(), 4);
+    // After them, whether prompt verdicts are on, and whether events are forwarded.
+    assert_eq!(run.calls_of("cloudformation describe-stacks").len(), 4 + 2);
     assert_eq!(run.calls_of("configservice describe-conformance-pack-status").len(), 4 + 2);
     // Shown once, however often it is called.
-    assert_eq!(run.stderr.matches("+ aws cloudformation describe-stacks").count(), 1);
+    assert_eq!(run.stderr.matches("+ aws cloudformation describe-stacks").count(), 1 + 1);
 
     aws.change(|state| state["packs"]["setup-keys"]["busy"] = json!(99));
     let said = "gave up waiting until no operation on the pack setup-keys is under way: looked 5 times\n";

@@ -9,10 +9,11 @@ const BUCKET: &str = "setup-keys-organization-artifacts-1a2b3c4d5e6f";
 const STACK: &str = "/stacks/111122223333/setup-keys-organization";
 const PUT: &str = "configservice put-organization-conformance-pack";
 
-/// What a first deployment changes, in order: the organization's stack for its bucket, code and template, the same stack
+/// What a first deployment changes, in order: the organization's stack for its bucket, code and templates, the same stack
 /// for its `StackSet`, the management account's own stack, the pack.
-const CHANGES: [&str; 6] = [
+const CHANGES: [&str; 7] = [
     "cloudformation deploy",
+    "s3api put-object",
     "s3api put-object",
     "s3api put-object",
     "cloudformation deploy",
@@ -46,7 +47,8 @@ fn first_deployment_makes_everything() {
     assert_eq!(stack["parameters"]["LogLevel"], "DEBUG");
     assert_eq!(stack["parameters"]["CreateDashboard"], "false");
     let objects = &state["buckets"][BUCKET]["objects"];
-    assert_eq!(*objects, json!([stack["parameters"]["EvaluatorKey"], stack["parameters"]["TemplateKey"]]));
+    let keys = ["EvaluatorKey", "TemplateKey", "ForwardTemplateKey"].map(|name| &stack["parameters"][name]);
+    assert_eq!(*objects, json!(keys));
     let of_management = &state["stacks"][ACCOUNT]["setup-keys"]["parameters"];
     assert_eq!(of_management["ArtifactBucket"], BUCKET);
     assert_eq!(of_management["LogLevel"], "DEBUG");
@@ -63,7 +65,7 @@ fn second_run_makes_nothing() {
     aws.succeed(SCRIPT, &["Profile=check-point"], &[]);
     let before = aws.state();
     let run = aws.succeed(SCRIPT, &["Profile=check-point"], &[]);
-    assert_eq!(run.changes(), [CHANGES[3], CHANGES[4], CHANGES[5]]);
+    assert_eq!(run.changes(), CHANGES[4..]);
     assert_eq!(run.stderr.matches("No changes to deploy").count(), 2, "{}", run.stderr);
     for part in ["buckets", "stacks"] {
         assert_eq!(aws.state()[part], before[part]);
@@ -74,7 +76,7 @@ fn second_run_makes_nothing() {
 fn management_account_is_left_out() {
     let aws = Aws::organization().with(|state| state["recorders"] = json!([]));
     let run = aws.succeed(SCRIPT, &[], &[("EXCLUDE_MANAGEMENT", "1"), ("EXCLUDED_ACCOUNTS", "444455556666")]);
-    assert_eq!(run.changes(), [&CHANGES[..4], &CHANGES[5..]].concat());
+    assert_eq!(run.changes(), [&CHANGES[..5], &CHANGES[6..]].concat());
     let state = aws.state();
     assert_eq!(state["stacks"][ACCOUNT].as_object().unwrap().keys().collect::<Vec<_>>(), ["setup-keys-organization"]);
     assert_eq!(option(run.calls_of(PUT)[0], "--excluded-accounts"), ["444455556666", "111122223333"]);
@@ -105,7 +107,7 @@ fn more_units_get_the_function_before_the_rule() {
     let aws = Aws::organization();
     aws.succeed(SCRIPT, &[], &[("ORG_UNITS", "ou-ab12-33333333")]);
     let run = aws.succeed(SCRIPT, &[], &[("ORG_UNITS", "ou-ab12-22222222,ou-ab12-33333333")]);
-    assert_eq!(run.changes(), CHANGES[3..]);
+    assert_eq!(run.changes(), CHANGES[4..]);
     let state = aws.state();
     assert_eq!(with_rule(&state), ["111122223333", "333344445555", "444455556666"]);
     assert_eq!(state["organization_packs"]["setup-keys"]["state"], "UPDATE_SUCCESSFUL");
@@ -116,7 +118,7 @@ fn fewer_units_lose_the_rule_before_the_function() {
     let aws = Aws::organization();
     aws.succeed(SCRIPT, &[], &[("EXCLUDED_ACCOUNTS", "222233334444")]);
     let run = aws.succeed(SCRIPT, &[], &[("ORG_UNITS", "ou-ab12-11111111")]);
-    assert_eq!(run.changes(), [PUT, CHANGES[3], CHANGES[4], PUT]);
+    assert_eq!(run.changes(), [PUT, CHANGES[4], CHANGES[5], PUT]);
     let puts = run.calls_of(PUT);
     // What is to get the rule now waits for the function.
     assert_eq!(option(puts[0], "--excluded-accounts"), ["222233334444", "444455556666"]);
@@ -156,8 +158,22 @@ fn bucket_of_the_user() {
     assert_eq!(aws.state().pointer(STACK).unwrap()["parameters"]["ArtifactBucket"], "artifacts");
     // Not named again, it stays.
     let run = aws.succeed(SCRIPT, &[], &[]);
-    assert_eq!(run.changes(), CHANGES[3..]);
+    assert_eq!(run.changes(), CHANGES[4..]);
     assert_eq!(aws.state()["buckets"].as_object().unwrap().len(), 1);
+}
+
+#[test]
+fn management_account_forwards_its_events_too() {
+    let aws = Aws::organization();
+    aws.succeed(SCRIPT, &["PromptVerdicts=on"], &[]);
+    let there = &aws.state()["stacks"][format!("{ACCOUNT} us-east-1")];
+    assert_eq!(there["setup-keys-forward-iam-events"]["parameters"]["HomeRegion"], "eu-west-1");
+
+    // The functions are where CloudTrail tells of IAM: there is nothing to forward.
+    let aws = Aws::organization().with(|state| state["region"] = json!("us-east-1"));
+    let run = aws.succeed(SCRIPT, &["PromptVerdicts=on"], &[("AWS_REGION", "us-east-1")]);
+    assert_eq!(run.calls_of("s3api put-object").len(), 2);
+    assert_eq!(aws.state().pointer(STACK).unwrap()["parameters"]["ForwardTemplateKey"], "");
 }
 
 #[test]
@@ -179,7 +195,7 @@ fn remediation_has_the_role_of_the_management_account() {
     let settings = [("CALL_AS", "DELEGATED_ADMIN"), ("MANAGEMENT_PROFILE", "management"), ("REMEDIATION", "1")];
     let aws = Aws::delegated();
     let run = aws.succeed(SCRIPT, &["Automatic=true"], &settings);
-    assert_eq!(run.calls_of("s3api put-object").len(), 3);
+    assert_eq!(run.calls_of("s3api put-object").len(), 4);
     let state = aws.state();
     let key = &state["buckets"][BUCKET]["objects"][1];
     assert!(key.as_str().unwrap().starts_with("remediator-"), "{key}");

@@ -34,7 +34,7 @@ fn account_is_as_before_but_for_the_bucket() {
 
     let run = aws.succeed(SCRIPT, &["account", "--yes"], &[]);
     assert_eq!(run.changes(), <[String; 0]>::default());
-    assert_eq!(run.stderr.matches("# there is none\n").count(), 3, "{}", run.stderr);
+    assert_eq!(run.stderr.matches("# there is none\n").count(), 4, "{}", run.stderr);
 }
 
 #[test]
@@ -50,7 +50,7 @@ fn bucket_of_the_user_stays() {
     aws.succeed(SCRIPT, &["organization", "--yes"], &[]);
     let state = aws.state();
     assert_eq!((&state["stacks"][ACCOUNT], &state["organization_packs"]), (&json!({}), &json!({})));
-    assert_eq!(state["buckets"]["artifacts"]["objects"].as_array().unwrap().len(), 3);
+    assert_eq!(state["buckets"]["artifacts"]["objects"].as_array().unwrap().len(), 4);
 }
 
 #[test]

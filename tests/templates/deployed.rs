@@ -4,11 +4,13 @@
 //! aggregators nor stack sets, and ignores logging and architecture of a function: these are left out here. It has no
 //! conformance packs that make rules, so the rule of the pack is put by itself.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 
 use crate::{
-    CENTRAL, EVERYTHING, MEMBER, MEMBER_READ_ROLE, ORGANIZATION, PACK, REGION, members, remediation, required, stack,
-    templates_py,
+    CENTRAL, EVERYTHING, FORWARD, MEMBER, MEMBER_READ_ROLE, ORGANIZATION, PACK, REGION, members, remediation, required,
+    stack, templates_py,
 };
 
 /// Deploys these templates, one after the other, and then these rules.
@@ -106,9 +108,10 @@ fn member_stack_has_what_remediation_and_prompt_verdicts_need() {
     let deployed = deploy(&[(MEMBER, &EVERYTHING)], &[]);
     let member = &deployed["stacks"][0];
     let resources = &member["resources"];
-    let all = ["AutomationRole", "Evaluator", "EvaluatorLog", "EvaluatorRole", "FailureQueue", "KeyOrPasswordChanged"];
-    let remediation = ["RemediateUser", "Remediator", "RemediatorLog", "RemediatorRole"];
-    assert_eq!(made(member), [&all[..], &remediation].concat());
+    let all = ["Evaluator", "EvaluatorLog", "EvaluatorRole", "FailureQueue", "KeyOrPasswordChanged"];
+    let remediation =
+        ["AutomationRole", "DeleteInactiveKeys", "RemediateUser", "Remediator", "RemediatorLog", "RemediatorRole"];
+    assert_eq!(made(member).into_iter().collect::<BTreeSet<_>>(), all.into_iter().chain(remediation).collect());
 
     let remediator = &resources["Remediator"];
     assert_eq!(remediator["Configuration"]["FunctionName"], "setup-keys-remediator");
@@ -162,4 +165,15 @@ fn organization_stack_makes_the_bucket_first() {
     let encryption = &organization["resources"]["Artifacts"]["ServerSideEncryptionConfiguration"]["Rules"][0];
     assert_eq!(encryption["ApplyServerSideEncryptionByDefault"], json!({ "SSEAlgorithm": "AES256" }));
     assert!(organization["outputs"]["ArtifactBucket"].as_str().unwrap().starts_with("organization-artifacts-"));
+}
+
+#[test]
+fn events_are_forwarded_by_a_role_that_can_do_nothing_else() {
+    let deployed = deploy(&[(FORWARD, &[])], &[]);
+    let resources = &deployed["stacks"][0]["resources"];
+    let target = &resources["ForwardKeyOrPasswordChanged"]["Targets"][0];
+    assert_eq!(target["Arn"], "arn:aws:events:eu-central-1:123456789012:event-bus/default");
+    assert_eq!(target["RoleArn"], resources["ForwardRole"]["Arn"]);
+    let statement = &resources["ForwardRole"]["Policies"]["forward"]["Statement"];
+    assert_eq!(statement[0]["Resource"], target["Arn"]);
 }

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value, json};
 
 use crate::{
-    ACCOUNT, CENTRAL, EVERYTHING, MEMBER, MEMBER_READ_ROLE, ORGANIZATION, REGION, SECOND_STEP, TEMPLATES, members,
-    sources, stack, strings, templates_py,
+    ACCOUNT, CENTRAL, EVERYTHING, FORWARD, MEMBER, MEMBER_READ_ROLE, ORGANIZATION, REGION, SECOND_STEP, TEMPLATES,
+    members, sources, stack, strings, templates_py,
 };
 
 /// What the evaluator calls to judge users, and its role allows.
@@ -33,7 +33,7 @@ const TOOL_ACTION: &str = "sts:GetCallerIdentity";
 const PROMPT_ACTIONS: [&str; 3] =
     ["config:DescribeConfigRules", "config:GetComplianceDetailsByResource", "config:StartConfigRulesEvaluation"];
 
-/// What the remediator calls.
+/// What the remediator calls about one user.
 const REMEDIATOR_ACTIONS: [&str; 8] = [
     "config:ListDiscoveredResources",
     "iam:DeleteAccessKey",
@@ -44,6 +44,9 @@ const REMEDIATOR_ACTIONS: [&str; 8] = [
     "iam:ListUsers",
     "iam:UpdateAccessKey",
 ];
+
+/// What it calls beside to judge all users.
+const REPORT_ACTIONS: [&str; 2] = ["iam:GenerateCredentialReport", "iam:GetCredentialReport"];
 
 /// What AWS Lambda does for a function with the function's role: write its log, and queue what failed.
 const FUNCTION_ACTIONS: [&str; 3] = ["logs:CreateLogStream", "logs:PutLogEvents", "sqs:SendMessage"];
@@ -107,7 +110,7 @@ fn set<'a>(actions: impl IntoIterator<Item = &'a str>) -> BTreeSet<String> {
 #[test]
 fn parliament_finds_nothing() {
     let mut policies = policies();
-    assert_eq!(policies.len(), 13, "{:?}", policies.keys());
+    assert_eq!(policies.len(), 15, "{:?}", policies.keys());
     for (name, policy) in &mut policies {
         if name.ends_with(" trust") {
             // It asks every statement for a resource, which is the role itself here.
@@ -158,7 +161,11 @@ fn roles_allow_what_the_code_calls_and_no_more() {
     assert_eq!(allowed_by(MEMBER, "EvaluatorRole"), set(with_prompt));
     // Invoked by who waits for the answer, the remediator queues nothing.
     let log = FUNCTION_ACTIONS.into_iter().filter(|action| action.starts_with("logs:"));
-    assert_eq!(allowed_by(MEMBER, "RemediatorRole"), set(REMEDIATOR_ACTIONS.into_iter().chain(log)));
+    let of_one_user = REMEDIATOR_ACTIONS.into_iter().chain(log);
+    let for_one_user = allowed_in(policies_with(&EVERYTHING[..1]), MEMBER, "RemediatorRole");
+    assert_eq!(for_one_user, set(of_one_user.clone()));
+    assert_eq!(allowed_by(MEMBER, "RemediatorRole"), set(of_one_user.chain(REPORT_ACTIONS)));
+    assert_eq!(allowed_by(FORWARD, "ForwardRole"), set(["events:PutEvents"]));
     assert_eq!(allowed_by(MEMBER, "AutomationRole"), set(["lambda:InvokeFunction"]));
     assert_eq!(allowed_by(CENTRAL, "EvaluatorRole"), set([CENTRAL_ACTION].into_iter().chain(FUNCTION_ACTIONS)));
     assert_eq!(allowed_by(MEMBER_READ_ROLE, "ReadRole"), set(ACTIONS));
@@ -222,6 +229,15 @@ fn roles_trust_their_service_or_the_central_function_only() {
                     "StringEquals": { "aws:SourceAccount": ACCOUNT },
                     "ArnLike": { "aws:SourceArn": format!("arn:aws:ssm:{REGION}:{ACCOUNT}:automation-execution/*") },
                 })),
+            ),
+        ),
+        (
+            FORWARD,
+            "ForwardRole",
+            trust(
+                "RunAsEventBridge",
+                json!({ "Service": "events.amazonaws.com" }),
+                Some(json!({ "StringEquals": { "aws:SourceAccount": ACCOUNT } })),
             ),
         ),
         (ORGANIZATION, "AggregatorRole", trust("RunAsAggregator", json!({ "Service": "config.amazonaws.com" }), None)),

@@ -5,52 +5,72 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 use setup_keys::event::{Event, parse};
 
-use crate::{ACCOUNT, MEMBER, stack, strings};
-
-fn made(mode: &str, region: &str) -> BTreeSet<&'static str> {
-    let resources = stack(MEMBER, &[("PromptVerdicts", mode)]).in_region(region).resources();
-    resources.into_keys().collect()
-}
+use crate::{ACCOUNT, FORWARD, MEMBER, ORGANIZATION, REGION, SECOND_STEP, members, stack, strings, template};
 
 fn pattern() -> Value {
-    stack(MEMBER, &[("PromptVerdicts", "forwarded")]).properties("KeyOrPasswordChanged")["EventPattern"].clone()
+    stack(MEMBER, &[("PromptVerdicts", "on")]).properties("KeyOrPasswordChanged")["EventPattern"].clone()
 }
 
 #[test]
-fn rule_is_made_where_events_of_iam_are() {
-    let plain: BTreeSet<_> = stack(MEMBER, &[]).resources().into_keys().collect();
-    let added = |mode, region| made(mode, region).difference(&plain).copied().collect::<Vec<_>>();
-    let added_by_it = ["InvokeFromEvents", "KeyOrPasswordChanged"];
-    for (mode, region, expected) in [
-        ("off", "us-east-1", &[][..]),
-        ("off", "eu-central-1", &[]),
-        ("on", "us-east-1", &added_by_it),
-        ("on", "eu-central-1", &[]),
-        ("forwarded", "us-east-1", &added_by_it),
-        ("forwarded", "eu-central-1", &added_by_it),
-    ] {
-        assert_eq!(added(mode, region), expected, "{mode} {region}");
-        let role = stack(MEMBER, &[("PromptVerdicts", mode)]).in_region(region).properties("EvaluatorRole");
-        assert_eq!(
-            role.to_string().contains("config:StartConfigRulesEvaluation"),
-            !expected.is_empty(),
-            "{mode} {region}"
-        );
+fn rule_and_its_permissions_are_made_where_asked_for() {
+    let made = |mode| stack(MEMBER, &[("PromptVerdicts", mode)]).resources().into_keys().collect::<BTreeSet<_>>();
+    assert_eq!(
+        made("on").difference(&made("off")).copied().collect::<Vec<_>>(),
+        ["InvokeFromEvents", "KeyOrPasswordChanged"]
+    );
+    assert_eq!(stack(MEMBER, &[]).resources().into_keys().collect::<BTreeSet<_>>(), made("off"));
+    for (mode, expected) in [("on", true), ("off", false)] {
+        let role = stack(MEMBER, &[("PromptVerdicts", mode)]).properties("EvaluatorRole");
+        assert_eq!(role.to_string().contains("config:StartConfigRulesEvaluation"), expected, "{mode}");
     }
 }
 
 #[test]
 fn only_this_rule_invokes_the_function() {
-    let stack = stack(MEMBER, &[("PromptVerdicts", "on")]).in_region("us-east-1");
-    let function = format!("arn:aws:lambda:us-east-1:{ACCOUNT}:function:setup-keys-evaluator");
+    let stack = stack(MEMBER, &[("PromptVerdicts", "on")]);
+    let function = format!("arn:aws:lambda:{REGION}:{ACCOUNT}:function:setup-keys-evaluator");
     let permission = json!({
         "FunctionName": function,
         "Action": "lambda:InvokeFunction",
         "Principal": "events.amazonaws.com",
-        "SourceArn": format!("arn:aws:events:us-east-1:{ACCOUNT}:rule/stack-keyorpasswordchanged"),
+        "SourceArn": format!("arn:aws:events:{REGION}:{ACCOUNT}:rule/stack-keyorpasswordchanged"),
     });
     assert_eq!(stack.properties("InvokeFromEvents"), permission);
     assert_eq!(stack.properties("KeyOrPasswordChanged")["Targets"], json!([{ "Id": "evaluator", "Arn": function }]));
+}
+
+#[test]
+fn events_are_forwarded_to_the_bus_that_the_rule_reads() {
+    let stack = stack(FORWARD, &[("HomeRegion", "ap-southeast-2")]).in_region("us-east-1");
+    let rule = stack.properties("ForwardKeyOrPasswordChanged");
+    assert_eq!(rule["EventPattern"], pattern());
+    let bus = format!("arn:aws:events:ap-southeast-2:{ACCOUNT}:event-bus/default");
+    let sender = format!("arn:aws:iam::{ACCOUNT}:role/stack-forwardrole");
+    assert_eq!(rule["Targets"], json!([{ "Id": "home", "Arn": bus, "RoleArn": sender }]));
+    let policy = &stack.properties("ForwardRole")["Policies"][0]["PolicyDocument"]["Statement"];
+    assert_eq!(policy[0]["Resource"], bus);
+    assert_eq!(policy.as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn organization_forwards_where_verdicts_are_prompt_and_the_region_is_another() {
+    let key = ("ForwardTemplateKey", "forward-iam-events-0123.yaml");
+    let made = |given: &[(&str, &str)]| {
+        let given = [&SECOND_STEP[..], given].concat();
+        stack(ORGANIZATION, &given).resources().contains_key("Forwarding")
+    };
+    assert!(made(&[key, ("PromptVerdicts", "on")]));
+    assert!(!made(&[key, ("PromptVerdicts", "off")]));
+    assert!(!made(&[("PromptVerdicts", "on")]));
+
+    let given = [&SECOND_STEP[..], &[key, ("PromptVerdicts", "on")]].concat();
+    let stack_set = stack(ORGANIZATION, &given).properties("Forwarding");
+    assert_eq!(stack_set["StackInstancesGroup"][0]["Regions"], json!(["us-east-1"]));
+    assert_eq!(stack_set["Parameters"][0], json!({ "ParameterKey": "HomeRegion", "ParameterValue": REGION }));
+    let passed = stack_set["Parameters"].as_array().unwrap().iter().map(|it| it["ParameterKey"].as_str().unwrap());
+    let taken: BTreeSet<_> = members(&template(FORWARD)["Parameters"]).keys().map(String::as_str).collect();
+    assert_eq!(passed.collect::<BTreeSet<_>>(), taken);
+    assert!(stack_set["TemplateURL"].as_str().unwrap().ends_with("/forward-iam-events-0123.yaml"));
 }
 
 /// The event of a call that the pattern takes, for one of its event names.

@@ -6,10 +6,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Map, Value, json};
 use setup_keys::RULE_NAME;
 use setup_keys::event::IAM_USER;
-use setup_keys::remediator::{Action, Mode, Request, UsedKeys};
+use setup_keys::remediator::{Action, Mode, Remedy, Request, UsedKeys, Whom};
 use setup_keys::rule::parameters::{GivenParameters, Parameters};
 
-use crate::{EVERYTHING, MEMBER, PACK, REMEDIATION_PACK, members, stack, strings, template, templates_py};
+use crate::{ACCOUNT, EVERYTHING, MEMBER, PACK, REMEDIATION_PACK, members, stack, strings, template, templates_py};
 
 /// The account id that stands for the one that puts the pack, and the role of that account.
 pub(crate) const PLACEHOLDER: &str = "000000000000";
@@ -25,21 +25,27 @@ fn remediation(given: &[(&str, &str)]) -> Value {
     stack(REMEDIATION_PACK, given).properties(REMEDIATION)
 }
 
-fn document() -> Value {
-    stack(MEMBER, &EVERYTHING).properties("RemediateUser")
+/// The documents: for one user, and for all.
+const DOCUMENTS: [&str; 2] = ["RemediateUser", "DeleteInactiveKeys"];
+
+fn document_called(id: &str) -> Value {
+    stack(MEMBER, &EVERYTHING).properties(id)
 }
 
-/// The one step of the document.
-fn step() -> Value {
-    let document = document();
+fn document() -> Value {
+    document_called("RemediateUser")
+}
+
+/// The one step of a document.
+fn step_of(document: &Value) -> Value {
     let [step] = document["Content"]["mainSteps"].as_array().unwrap().as_slice() else { panic!("{document}") };
     step.clone()
 }
 
-/// A value of a parameter as the document has it, from the text that AWS Config passes.
+/// A value of a parameter as a document has it, from the text that AWS Config or State Manager passes.
 #[track_caller]
-fn typed(name: &str, text: &str) -> Value {
-    let definition = &document()["Content"]["parameters"][name];
+fn typed(document: &Value, name: &str, text: &str) -> Value {
+    let definition = &document["Content"]["parameters"][name];
     let value = match definition["type"].as_str() {
         Some("String" | "AWS::IAM::Role::Arn") => json!(text),
         Some("Boolean" | "StringMap") => {
@@ -55,11 +61,15 @@ fn typed(name: &str, text: &str) -> Value {
 
 /// The request that the document makes of these parameters, those left out being at their defaults.
 fn request(given: &BTreeMap<&str, Value>) -> String {
-    let parameters = &document()["Content"]["parameters"];
-    let payload = &step()["inputs"]["InputPayload"];
-    let value = |reference: &Value| {
-        let name = declared(reference.as_str().unwrap()).unwrap();
-        given.get(name.as_str()).unwrap_or_else(|| &parameters[name]["default"]).clone()
+    request_of(&document(), given)
+}
+
+fn request_of(document: &Value, given: &BTreeMap<&str, Value>) -> String {
+    let parameters = &document["Content"]["parameters"];
+    let payload = &step_of(document)["inputs"]["InputPayload"];
+    let value = |written: &Value| match written.as_str().and_then(declared) {
+        Some(name) => given.get(name.as_str()).unwrap_or_else(|| &parameters[name]["default"]).clone(),
+        None => written.clone(),
     };
     json!(members(payload).iter().map(|(member, it)| (member.clone(), value(it))).collect::<Map<_, _>>()).to_string()
 }
@@ -77,7 +87,7 @@ fn passed(given: &[(&str, &str)]) -> BTreeMap<&'static str, Value> {
         it if *it == json!({ "ResourceValue": { "Value": "RESOURCE_ID" } }) => (name.as_str(), json!(USER_ID)),
         it => {
             let [text] = strings(&it["StaticValue"]["Values"])[..] else { panic!("{name}: {it}") };
-            (name.as_str(), typed(name, text))
+            (name.as_str(), typed(&document(), name, text))
         }
     };
     names.map(value).collect()
@@ -128,6 +138,54 @@ fn nothing_is_remediated_unasked() {
     let added: Vec<_> = with.difference(&without).copied().collect();
     assert_eq!(added, ["AutomationRole", "RemediateUser", "Remediator", "RemediatorLog", "RemediatorRole"]);
     assert!(without.is_subset(&with));
+
+    let deleting = made(&EVERYTHING[..2]);
+    let added: Vec<_> = deleting.difference(&with).copied().collect();
+    assert_eq!(added, ["DeleteInactiveKeys", "DeleteInactiveOnSchedule"]);
+    // Without the remediator there is nothing to do it.
+    assert_eq!(made(&EVERYTHING[1..2]), without);
+}
+
+#[test]
+fn keys_that_stayed_inactive_are_deleted_on_schedule_by_the_parameters_of_the_rule() {
+    let rule = json!({ "profile": "kertos", "exceptionTagPrefix": "Ausnahme für: " });
+    let text = rule.to_string();
+    let given = [&EVERYTHING[..], &[("DeleteInactiveRuleParameters", &text)]].concat();
+    let stack = stack(MEMBER, &given);
+    let association = stack.properties("DeleteInactiveOnSchedule");
+    let document = stack.properties("DeleteInactiveKeys");
+    assert_eq!(association["Name"], document["Name"]);
+    assert_eq!(association["ScheduleExpression"], EVERYTHING[1].1);
+    // Not as soon as it is made. State Manager takes that for cron expressions only.
+    assert_eq!(association["ApplyOnlyAtCronInterval"], true);
+
+    let given = members(&association["Parameters"]);
+    let declared = members(&document["Content"]["parameters"]);
+    assert_eq!(given.keys().collect::<Vec<_>>(), declared.keys().collect::<Vec<_>>());
+    assert_eq!(given["AutomationAssumeRole"], json!([format!("arn:aws:iam::{ACCOUNT}:role/SetupKeysRemediation")]));
+    let typed = given.iter().map(|(name, values)| (name.as_str(), typed(&document, name, strings(values)[0])));
+    let request = Request::parse(&request_of(&document, &typed.collect())).unwrap();
+    let remedy = Remedy {
+        action: Action::DeleteInactive,
+        used_keys: UsedKeys::Keep,
+        mode: Mode::Act,
+        parameters: GivenParameters::from_json(&rule).unwrap().resolve(),
+    };
+    assert_eq!(request, Request { whom: Whom::AllUsers, remedy });
+
+    // Whoever starts the document by hand changes nothing at first.
+    let by_default = Request::parse(&request_of(&document, &BTreeMap::new())).unwrap();
+    assert_eq!((by_default.whom, by_default.remedy.mode), (Whom::AllUsers, Mode::DryRun));
+}
+
+#[test]
+fn schedules_are_those_of_state_manager_that_run_at_their_time_only() {
+    let pattern = template(MEMBER)["Parameters"]["DeleteInactiveSchedule"]["AllowedPattern"].clone();
+    let (taken, refused) =
+        (["", "cron(0 3 ? * SUN#1 *)", "cron(0 0 3 ? * SUN *)"], ["rate(30 days)", "at(2027-01-01)", "daily"]);
+    let values = [&taken[..], &refused].concat();
+    let matched = templates_py("match", &[], &json!([[pattern, values]]));
+    assert_eq!(strings(&matched[0]), taken);
 }
 
 #[test]
@@ -161,20 +219,25 @@ fn remediator_judges_by_the_parameters_of_the_rule() {
         let rule = stack(REMEDIATION_PACK, &given).properties("IamUserNoSetupAccessKeys");
         assert_eq!(passed(&given)["RuleParameters"], rule["InputParameters"], "{given:?}");
         let request = Request::parse(&request(&passed(&given))).unwrap();
-        let expected = Request {
-            user_id: USER_ID.to_owned(),
+        let remedy = Remedy {
             action: Action::Deactivate,
             used_keys: UsedKeys::Keep,
             mode: Mode::Act,
             parameters: GivenParameters::from_json(&rule["InputParameters"]).unwrap().resolve(),
         };
-        assert_eq!(request, expected, "{given:?}");
+        assert_eq!(request, Request { whom: Whom::User(USER_ID.to_owned()), remedy }, "{given:?}");
     }
 }
 
 #[test]
-fn document_is_one_that_automation_takes() {
-    let document = document();
+fn documents_are_those_that_automation_takes() {
+    for id in DOCUMENTS {
+        is_one_that_automation_takes(&document_called(id));
+    }
+}
+
+#[track_caller]
+fn is_one_that_automation_takes(document: &Value) {
     assert_eq!((&document["DocumentType"], &document["UpdateMethod"]), (&json!("Automation"), &json!("NewVersion")));
     let content = &document["Content"];
     assert!(content.to_string().len() <= 64 * 1024);
@@ -199,7 +262,7 @@ fn document_is_one_that_automation_takes() {
         }
     }
 
-    let step = step();
+    let step = step_of(document);
     assert_eq!(step["action"], "aws:invokeLambdaFunction");
     let fields = ["action", "inputs", "isEnd", "maxAttempts", "name", "onFailure", "timeoutSeconds"];
     assert_eq!(members(&step).keys().collect::<Vec<_>>(), fields);
@@ -217,15 +280,25 @@ fn document_is_one_that_automation_takes() {
 }
 
 #[test]
-fn document_uses_what_it_declares_and_declares_what_it_uses() {
-    let content = document()["Content"].clone();
+fn documents_use_what_they_declare_and_declare_what_they_use() {
+    for id in DOCUMENTS {
+        uses_what_it_declares(&document_called(id));
+    }
+}
+
+#[track_caller]
+fn uses_what_it_declares(document: &Value) {
+    let content = document["Content"].clone();
     let text = content.to_string();
     let used: BTreeSet<_> =
         text.split("{{").skip(1).map(|part| part.split("}}").next().unwrap().trim().to_owned()).collect();
     assert_eq!(used, members(&content["parameters"]).keys().cloned().collect());
     // Nothing is put together: a whole value stays of its type, and cannot be more than a value.
-    let inputs = &step()["inputs"]["InputPayload"];
-    assert!(members(inputs).values().all(|value| declared(value.as_str().unwrap()).is_some()), "{inputs}");
+    let inputs = &step_of(document)["inputs"]["InputPayload"];
+    for value in members(inputs).values() {
+        let fixed = !value.to_string().contains("{{");
+        assert!(fixed || declared(value.as_str().unwrap()).is_some(), "{inputs}");
+    }
     assert_eq!(declared(content["assumeRole"].as_str().unwrap()).as_deref(), Some("AutomationAssumeRole"));
 }
 
@@ -235,14 +308,16 @@ fn document_asks_what_the_function_answers() {
     let refused = Request::parse(r#"{"other": 1}"#).unwrap_err().to_string();
     let (_, expected) = refused.split_once("expected one of ").unwrap();
     let expected: BTreeSet<_> = expected.split('`').skip(1).step_by(2).map(str::to_owned).collect();
-    let payload = step()["inputs"]["InputPayload"].clone();
-    assert_eq!(members(&payload).keys().cloned().collect::<BTreeSet<_>>(), expected);
+    // Each member is in a document; whose keys it is about is said in one way only.
+    let asked = DOCUMENTS.map(|id| members(&step_of(&document_called(id))["inputs"]["InputPayload"]).clone());
+    assert_eq!(asked.iter().flat_map(Map::keys).cloned().collect::<BTreeSet<_>>(), expected);
+    assert!(asked.iter().all(|asked| asked.contains_key("userId") != asked.contains_key("allUsers")));
 
     // By default the function's own defaults: nothing is changed.
     let user = BTreeMap::from([("UserId", json!(USER_ID))]);
     let by_default = Request::parse(&request(&user)).unwrap();
     assert_eq!(by_default, Request::parse(&json!({ "userId": USER_ID }).to_string()).unwrap());
-    assert_eq!((by_default.mode, by_default.parameters), (Mode::DryRun, Parameters::default()));
+    assert_eq!((by_default.remedy.mode, by_default.remedy.parameters), (Mode::DryRun, Parameters::default()));
 
     // Every value that the document allows, and none that the function would take beside.
     let parameters = document()["Content"]["parameters"].clone();

@@ -156,6 +156,7 @@ impl<'a> Stack<'a> {
             Some("AWS::Lambda::Function") => ("FunctionName", "lambda", "function:", ""),
             Some("AWS::Logs::LogGroup") => ("LogGroupName", "logs", "log-group:", ":*"),
             Some("AWS::S3::Bucket") => ("BucketName", "s3", "", ""),
+            Some("AWS::SSM::Document") => ("Name", "ssm", "document/", ""),
             Some("AWS::SQS::Queue") => ("QueueName", "sqs", "", ""),
             _ => panic!("no resource {id}, or the form of its ARN is not known here"),
         };

@@ -1,0 +1,128 @@
+//! One key: looked at, changed, and looked at again.
+
+use tokio::time::{Instant, sleep};
+
+use super::{KeyActionKind, Outcome};
+use crate::aws::{Live, backoff};
+use crate::error::Error;
+use crate::rule::facts::{Identity, KeyStatus, LastUse};
+use crate::rule::verdict::SetupKey;
+
+/// How often a change of a key is tried in all, each time from a new look at it.
+const ATTEMPTS: u32 = 4;
+
+/// How often a key is looked at for a change of it to be seen: over about three seconds.
+const LOOKS: u32 = 7;
+
+/// What came of an attempt to act on a key.
+pub(super) enum Acted {
+    /// Done, and seen to be so.
+    Done,
+    /// The key is not what it was when the user was judged; nothing was done. With its status now.
+    Changed(&'static str, Option<KeyStatus>),
+}
+
+/// Acts on one key: looks at it, acts, and looks whether it is so. What fails for a passing reason is tried again, from the
+/// look on: a key may have been put to use while IAM was throttling.
+pub(super) async fn act(aws: &Live, user: &str, key: &SetupKey, id: &str, change: Change) -> Result<Acted, Error> {
+    let mut attempt = 1;
+    loop {
+        match aws.iam.key_status(user, id).await? {
+            // The attempt before was answered by nobody, and yet it was made.
+            now if attempt > 1 && now == change.wanted() => return Ok(Acted::Done),
+            Some(now) if now == key.status => {}
+            None => return Ok(Acted::Changed("The key is gone.", None)),
+            now => return Ok(Acted::Changed("The status of the key has changed meanwhile.", now)),
+        }
+        // A key that was used since it was judged is in use now.
+        if key.last_used.is_none() && aws.iam.last_use_of(id).await? != LastUse::Never {
+            let status = Some(key.status.clone());
+            return Ok(Acted::Changed("The key was used meanwhile: have its owner rotate it.", status));
+        }
+        if aws.deadline().is_some_and(|deadline| Instant::now() >= deadline) {
+            let problem = "there was no time left to act on its keys".to_owned();
+            return Err(Error::FactMissing { user: user.to_owned(), problem });
+        }
+        let changed = match change {
+            Change::Deactivate => aws.iam.set_key_status(user, id, &KeyStatus::Inactive).await,
+            Change::Delete => aws.iam.delete_key(user, id).await,
+        };
+        match changed {
+            Ok(()) => {
+                // Said at once: a process that ends before its answer must have told what it changed.
+                tracing::info!(userName = user, accessKeyId = id, change = ?change, "key changed");
+                return see(aws, user, id, change.wanted().as_ref()).await.map(|()| Acted::Done);
+            }
+            Err(Error::Call(error)) if error.kind.may_pass() && attempt < ATTEMPTS => {
+                sleep(backoff(attempt)).await;
+                attempt += 1;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// A change of a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Change {
+    Deactivate,
+    Delete,
+}
+
+impl Change {
+    /// The status of the key after the change; `None` if there is no key then.
+    pub(super) const fn wanted(self) -> Option<KeyStatus> {
+        match self {
+            Self::Deactivate => Some(KeyStatus::Inactive),
+            Self::Delete => None,
+        }
+    }
+}
+
+impl From<Change> for KeyActionKind {
+    fn from(change: Change) -> Self {
+        match change {
+            Change::Deactivate => Self::Deactivate,
+            Change::Delete => Self::Delete,
+        }
+    }
+}
+
+/// Waits until a key is seen to be as it was left: a change of IAM may take a while to be seen everywhere.
+async fn see(aws: &Live, user: &str, id: &str, wanted: Option<&KeyStatus>) -> Result<(), Error> {
+    for look in 1..=LOOKS {
+        if aws.iam.key_status(user, id).await?.as_ref() == wanted {
+            return Ok(());
+        }
+        if look < LOOKS {
+            sleep(backoff(look)).await;
+        }
+    }
+    Err(Error::NotSeen { access_key_id: id.to_owned() })
+}
+
+/// Gives a key the status it had before. Nothing is done, and why is returned, if the key or its user is gone or has been
+/// changed by somebody else.
+///
+/// # Errors
+///
+/// - any [`Error`] of a call that fails, or of a change that is not to be seen.
+pub async fn restore(
+    aws: &Live,
+    user: &str,
+    user_id: &str,
+    id: &str,
+    status: &KeyStatus,
+) -> Result<(Outcome, &'static str), Error> {
+    match aws.iam.identity(user).await? {
+        Identity::Read { user_id: held_by, .. } if held_by == user_id => {}
+        _ => return Ok((Outcome::Skipped, "The user is gone, or has another name.")),
+    }
+    match aws.iam.key_status(user, id).await? {
+        None => return Ok((Outcome::Skipped, "The key is gone.")),
+        Some(now) if now == *status => return Ok((Outcome::Skipped, "The key has this status already.")),
+        Some(_) => {}
+    }
+    aws.iam.set_key_status(user, id, status).await?;
+    see(aws, user, id, Some(status)).await.map(|()| (Outcome::Done, "The key has its old status."))
+}
