@@ -214,6 +214,11 @@ impl AwsDouble {
         lock(&self.state).changes.push(change);
     }
 
+    /// Nobody changes anything any more.
+    pub fn forget_changes(&self) {
+        lock(&self.state).changes.clear();
+    }
+
     /// Every answer takes so long.
     pub fn set_latency(&self, latency: Duration) {
         lock(&self.state).latency = latency;

@@ -78,7 +78,8 @@ impl ConfigCall<'_> {
         })
     }
 
-    /// The users of the account, as if all of them were recorded.
+    /// The users of the account, as if all of them were recorded; one with recorded items by the name in the newest of
+    /// them, also after it was renamed or deleted: AWS Config is minutes behind IAM.
     pub(super) fn discovered_resources(&self) -> Answer {
         let resource_type = self.required_text("resourceType", usize::MAX)?;
         let name = self.text("resourceName", usize::MAX)?;
@@ -93,14 +94,22 @@ impl ConfigCall<'_> {
             let message = "You cannot specify both resource ids and a resource name";
             return Err(ServiceError::new(400, "ValidationException", message));
         }
-        let chosen = |user: &&User| {
+        let config = &self.account.config;
+        let recorded = |id: &str| config.items.get(id).and_then(|items| items[0]["resourceName"].as_str());
+        let users = self.account.users.iter().map(|user| {
+            let id = user.user_id.as_str();
+            (id, recorded(id).unwrap_or(&user.name))
+        });
+        let is_gone = |id: &str| self.account.users.iter().all(|user| user.user_id != id);
+        let gone = config.items.keys().map(String::as_str).filter(|id| is_gone(id));
+        let gone = gone.filter_map(|id| recorded(id).map(|name| (id, name)));
+        let chosen = |(id, known): &(&str, &str)| {
             resource_type == "AWS::IAM::User"
-                && name.is_none_or(|name| user.name == name)
-                && ids.as_ref().is_none_or(|ids| ids.contains(&user.user_id.as_str()))
+                && name.is_none_or(|name| *known == name)
+                && ids.as_ref().is_none_or(|ids| ids.contains(id))
         };
-        let identifier =
-            |user: &User| json!({"resourceType": resource_type, "resourceId": user.user_id, "resourceName": user.name});
-        let all: Vec<_> = self.account.users.iter().filter(chosen).map(identifier).collect();
+        let identifier = |(id, name)| json!({"resourceType": resource_type, "resourceId": id, "resourceName": name});
+        let all: Vec<_> = users.chain(gone).filter(chosen).map(identifier).collect();
         self.page("resourceIdentifiers", &all, limit)
     }
 
