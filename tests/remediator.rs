@@ -293,6 +293,31 @@ mod failures {
         assert_eq!((&response["remaining"], statuses(&aws).len()), (&json!(1), 1));
     }
 
+    /// What is deleted cannot be brought back, so nothing may come between the look at its status and the deletion.
+    #[test]
+    fn a_key_that_is_activated_right_before_its_deletion_is_kept() {
+        let aws = AwsDouble::with_users([alice().with_key(key(FIRST, "Inactive"))]);
+        // The second time that its last use is read is right before the deletion.
+        aws.after_calls(Some("GetAccessKeyLastUsed"), 2, |account| {
+            "Active".clone_into(&mut account.user("alice").keys[0].status);
+        });
+        let response = answer(&aws, &request(json!({"action": "DeleteInactive"})));
+        assert_eq!(response["actions"][0]["outcome"], "Skipped", "{response}");
+        assert_eq!((&response["remaining"], writes(&aws)), (&json!(1), vec![]));
+    }
+
+    /// Both judge the key, and one deletes it: IAM then denies the other the last use of a key that is not there.
+    #[test]
+    fn a_key_that_is_deleted_by_somebody_else_meanwhile_is_gone() {
+        for calls in 1..=2 {
+            let aws = AwsDouble::with_users([alice().with_key(key(FIRST, "Inactive"))]);
+            aws.after_calls(Some("ListAccessKeys"), calls, |account| account.user("alice").keys.clear());
+            let response = answer(&aws, &request(json!({"action": "DeleteInactive"})));
+            let failed = response["actions"].as_array().unwrap().iter().any(|it| it["outcome"] == "Failed");
+            assert_eq!((failed, &response["remaining"], writes(&aws)), (false, &json!(0), vec![]), "{response}");
+        }
+    }
+
     #[test]
     fn a_change_that_was_made_but_not_answered_is_done() {
         let aws = two_keys();

@@ -4,7 +4,7 @@ use tokio::time::{Instant, sleep};
 
 use super::{KeyActionKind, Outcome};
 use crate::aws::{Live, backoff};
-use crate::error::Error;
+use crate::error::{CallFailure, Error};
 use crate::rule::facts::{Identity, KeyStatus, LastUse};
 use crate::rule::verdict::SetupKey;
 
@@ -27,17 +27,31 @@ pub(super) enum Acted {
 pub(super) async fn act(aws: &Live, user: &str, key: &SetupKey, id: &str, change: Change) -> Result<Acted, Error> {
     let mut attempt = 1;
     loop {
-        match aws.iam.key_status(user, id).await? {
-            // The attempt before was answered by nobody, and yet it was made.
-            now if attempt > 1 && now == change.wanted() => return Ok(Acted::Done),
-            Some(now) if now == key.status => {}
-            None => return Ok(Acted::Changed("The key is gone.", None)),
-            now => return Ok(Acted::Changed("The status of the key has changed meanwhile.", now)),
+        if let Some(acted) = settled(aws.iam.key_status(user, id).await?, key, change, attempt) {
+            return Ok(acted);
         }
         // A key that was used since it was judged is in use now.
-        if key.last_used.is_none() && aws.iam.last_use_of(id).await? != LastUse::Never {
-            let status = Some(key.status.clone());
-            return Ok(Acted::Changed("The key was used meanwhile: have its owner rotate it.", status));
+        if key.last_used.is_none() {
+            match aws.iam.last_use_of(id).await {
+                Ok(LastUse::Never) => {}
+                Ok(_) => {
+                    let status = Some(key.status.clone());
+                    return Ok(Acted::Changed("The key was used meanwhile: have its owner rotate it.", status));
+                }
+                // IAM denies access to a key that does not exist, so this may be no matter of permissions.
+                Err(error) if error.code() == CallFailure::AccessDenied.code() => {
+                    let now = aws.iam.key_status(user, id).await?;
+                    return if now.is_none() { Ok(Acted::Changed(GONE, None)) } else { Err(error) };
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        // What is deleted cannot be brought back, and the look at its last use may have waited for IAM: its status is looked
+        // at last, and an inactive key cannot be used.
+        if change == Change::Delete
+            && let Some(acted) = settled(aws.iam.key_status(user, id).await?, key, change, attempt)
+        {
+            return Ok(acted);
         }
         if aws.deadline().is_some_and(|deadline| Instant::now() >= deadline) {
             let problem = "there was no time left to act on its keys".to_owned();
@@ -59,6 +73,19 @@ pub(super) async fn act(aws: &Live, user: &str, key: &SetupKey, id: &str, change
             }
             Err(error) => return Err(error),
         }
+    }
+}
+
+const GONE: &str = "The key is gone.";
+
+/// What came of an attempt to act on a key by its status now; `None` if it is still as it was judged, and to be acted on.
+fn settled(now: Option<KeyStatus>, key: &SetupKey, change: Change, attempt: u32) -> Option<Acted> {
+    match now {
+        // The attempt before was answered by nobody, and yet it was made.
+        now if attempt > 1 && now == change.wanted() => Some(Acted::Done),
+        Some(now) if now == key.status => None,
+        None => Some(Acted::Changed(GONE, None)),
+        now => Some(Acted::Changed("The status of the key has changed meanwhile.", now)),
     }
 }
 
