@@ -9,6 +9,12 @@ mod all_users;
 mod cases;
 mod support;
 
+#[path = "remediator/bench.rs"]
+mod bench;
+#[path = "remediator/decisions.rs"]
+mod decisions;
+
+use bench::Bench;
 use serde_json::{Value, json};
 use support::aws::{AwsDouble, Fault, FaultKind, Key, User};
 use support::process::{Lambda, Outcome};
@@ -59,53 +65,6 @@ fn statuses(aws: &AwsDouble) -> Vec<(String, String)> {
 fn writes(aws: &AwsDouble) -> Vec<String> {
     let write = |name: &String| name.contains(":Update") || name.contains(":Delete");
     aws.action_names().into_iter().filter(write).collect()
-}
-
-mod decision_table {
-    use super::*;
-
-    /// What is planned for a setup key, dry and for real, and which status it has then.
-    #[track_caller]
-    fn does(key: Key, members: Value, expected: [&str; 2], after: Option<&str>) {
-        for dry_run in [true, false] {
-            let aws = AwsDouble::with_users([alice().with_key(key.clone())]);
-            let mut request = request(members.clone());
-            request["dryRun"] = json!(dry_run);
-            let response = answer(&aws, &request);
-            let [action, outcome] = expected;
-            let outcome = if dry_run && outcome == "Done" { "Planned" } else { outcome };
-            let actions = response["actions"].as_array().unwrap();
-            let acted: Vec<_> =
-                actions.iter().map(|it| [it["action"].as_str().unwrap(), it["outcome"].as_str().unwrap()]).collect();
-            let nothing = action.is_empty();
-            assert_eq!(acted, if nothing { vec![] } else { vec![[action, outcome]] }, "{response}");
-            let now = statuses(&aws).pop().map(|(_, status)| status);
-            let expected = if dry_run { Some(key.status.as_str()) } else { after };
-            assert_eq!(now.as_deref(), expected, "dry run: {dry_run}");
-            if dry_run {
-                assert_eq!(writes(&aws), Vec::<String>::new());
-            }
-            assert_eq!(response["remaining"], json!(usize::from(now.as_deref() == Some("Active") && !nothing)));
-        }
-    }
-
-    cases! { does:
-        an_unused_active_key_is_deactivated => (key(FIRST, "Active"), json!({}), ["Deactivate", "Done"], Some("Inactive"));
-        a_used_active_key_is_kept => (used(key(FIRST, "Active")), json!({}), ["None", "Skipped"], Some("Active"));
-        a_used_active_key_is_deactivated_where_asked
-            => (used(key(FIRST, "Active")), json!({"usedKeys": "Deactivate"}), ["Deactivate", "Done"], Some("Inactive"));
-        an_inactive_key_is_no_matter_of_deactivation => (key(FIRST, "Inactive"), json!({}), ["", ""], Some("Inactive"));
-        an_inactive_key_is_left_where_every_status_counts
-            => (key(FIRST, "Inactive"), json!({"parameters": {"keyStatus": "any"}}), ["None", "Skipped"], Some("Inactive"));
-        an_unused_inactive_key_is_deleted => (key(FIRST, "Inactive"), json!({"action": "DeleteInactive"}), ["Delete", "Done"], None);
-        a_used_inactive_key_is_not_deleted
-            => (used(key(FIRST, "Inactive")), json!({"action": "DeleteInactive"}), ["None", "Skipped"], Some("Inactive"));
-        an_active_key_is_never_deleted => (key(FIRST, "Active"), json!({"action": "DeleteInactive"}), ["None", "Skipped"], Some("Active"));
-        an_active_key_is_never_deleted_whatever_is_asked_of_used_keys
-            => (used(key(FIRST, "Active")), json!({"action": "DeleteInactive", "usedKeys": "Deactivate"}), ["None", "Skipped"], Some("Active"));
-        an_expired_key_is_left
-            => (key(FIRST, "Expired"), json!({"action": "DeleteInactive"}), ["None", "Skipped"], Some("Expired"));
-    }
 }
 
 #[test]
