@@ -13,6 +13,8 @@ mod support;
 mod bench;
 #[path = "remediator/decisions.rs"]
 mod decisions;
+#[path = "remediator/faults.rs"]
+mod faults;
 
 use bench::Bench;
 use serde_json::{Value, json};
