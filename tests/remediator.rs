@@ -15,6 +15,11 @@ mod bench;
 mod decisions;
 #[path = "remediator/faults.rs"]
 mod faults;
+#[path = "properties/oracle.rs"]
+#[allow(dead_code, reason = "shared with the properties of the verdict, which use more of it")]
+mod oracle;
+#[path = "remediator/safety.rs"]
+mod safety;
 
 use bench::Bench;
 use serde_json::{Value, json};
