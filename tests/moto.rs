@@ -1,16 +1,20 @@
-//! The evaluator against moto, which implements IAM and AWS Config independently of us and of the SDK for Rust.
+//! The evaluator, the remediator and the tool against moto, which implements IAM, STS and AWS Config independently of us and
+//! of the SDK for Rust.
 //!
-//! Each test has a moto and an evaluator of its own. Users, passwords, keys and tags are made through boto3. Every verdict is seen twice: in the evaluator's
-//! log and in the request that reached moto.
+//! Each test has a moto of its own. Users, passwords, keys and tags are made through boto3. Every verdict is seen twice: in the
+//! evaluator's log and in the request that reached moto. What became of a key is what boto3 says.
 
 mod python_support;
 mod support;
+
+use std::fs;
+use std::path::Path;
 
 use chrono::TimeDelta;
 use serde_json::{Value, json};
 use setup_keys::clock;
 
-use python_support::{Moto, event_of, item_of, seconds_after};
+use python_support::{Moto, event_of, isolated, item_of, seconds_after};
 use support::process::Lambda;
 
 /// The account that moto gives everybody.
@@ -243,6 +247,137 @@ fn user_name_and_path_may_hold_what_iam_allows() {
     unnamed["configuration"]["userName"] = Value::Null;
     let judged = evaluator.judge(&mut moto, &unnamed, &json!({}));
     assert_eq!(judged.verdict(), ("NON_COMPLIANT", advice.as_str()));
+}
+
+#[test]
+fn setup_keys_are_deactivated_and_later_deleted() {
+    let mut moto = Moto::start();
+    let (alice, [setup, later]) = user_with_keys(&mut moto, "alice", [4, 3600]);
+    let (_, [of_bob]) = user_with_keys(&mut moto, "bob", [4]);
+    let remediator = Lambda::launch_at(env!("CARGO_BIN_EXE_remediator"), &moto.endpoint).start();
+
+    let planned = remediate(&remediator, &alice, &json!({}));
+    assert_eq!(acted(&planned), [("Deactivate", "Planned")]);
+    assert_eq!(statuses(&mut moto, "alice"), [(id(&setup), "Active".into()), (id(&later), "Active".into())]);
+
+    moto.take_requests();
+    let done = remediate(&remediator, &alice, &json!({ "dryRun": false }));
+    assert_eq!((acted(&done), &done["remaining"]), (vec![("Deactivate", "Done")], &json!(0)));
+    assert_eq!(statuses(&mut moto, "alice"), [(id(&setup), "Inactive".into()), (id(&later), "Active".into())]);
+    assert_eq!(
+        writes(&mut moto),
+        [json!({ "operation": "UpdateAccessKey",
+                 "parameters": { "UserName": "alice", "AccessKeyId": setup["AccessKeyId"], "Status": "Inactive" } })]
+    );
+
+    for (expected, left) in [(vec![("Delete", "Done")], 1), (vec![], 1)] {
+        let done = remediate(&remediator, &alice, &json!({ "action": "DeleteInactive", "dryRun": false }));
+        assert_eq!((acted(&done), statuses(&mut moto, "alice").len()), (expected, left));
+    }
+    assert_eq!(statuses(&mut moto, "alice"), [(id(&later), "Active".into())]);
+    assert_eq!(statuses(&mut moto, "bob"), [(id(&of_bob), "Active".into())]);
+}
+
+#[test]
+fn used_key_is_kept_and_never_deleted() {
+    let mut moto = Moto::start();
+    let (alice, [key]) = user_with_keys(&mut moto, "alice", [4]);
+    moto.command(&json!({ "at": seconds_after(86_400), "call": "get_user", "arguments": {}, "key": key }));
+    let remediator = Lambda::launch_at(env!("CARGO_BIN_EXE_remediator"), &moto.endpoint).start();
+    for (members, expected, status) in [
+        (json!({}), ("None", "Skipped"), "Active"),
+        (json!({ "usedKeys": "Deactivate" }), ("Deactivate", "Done"), "Inactive"),
+        (json!({ "action": "DeleteInactive" }), ("None", "Skipped"), "Inactive"),
+    ] {
+        let mut request = members.clone();
+        request["dryRun"] = json!(false);
+        let response = remediate(&remediator, &alice, &request);
+        assert_eq!(acted(&response), [expected], "{members}: {response}");
+        assert_eq!(statuses(&mut moto, "alice"), [(id(&key), status.into())], "{members}: {response}");
+    }
+}
+
+#[test]
+fn user_made_again_under_the_same_name_is_not_remediated() {
+    let mut moto = Moto::start();
+    let (first, [key]) = user_with_keys(&mut moto, "alice", [4]);
+    delete_user(&mut moto, 20, "alice", &[key]);
+    let (_, [key]) = user_with_keys(&mut moto, "alice", [4]);
+    let remediator = Lambda::launch_at(env!("CARGO_BIN_EXE_remediator"), &moto.endpoint).start();
+    let response = remediate(&remediator, &first, &json!({ "dryRun": false }));
+    assert_eq!((&response["complianceBefore"], &response["actions"]), (&json!("NOT_APPLICABLE"), &json!([])));
+    assert_eq!(statuses(&mut moto, "alice"), [(id(&key), "Active".into())]);
+}
+
+#[test]
+fn tool_remediates_a_whole_account_and_brings_it_back() {
+    let mut moto = Moto::start();
+    let (_, [setup, later]) = user_with_keys(&mut moto, "alice", [4, 3600]);
+    let (_, [used]) = user_with_keys(&mut moto, "bob", [0]);
+    moto.command(&json!({ "at": seconds_after(86_400), "call": "get_user", "arguments": {}, "key": used }));
+    let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("moto-tool");
+    let _ = fs::remove_dir_all(&directory);
+    fs::create_dir_all(&directory).unwrap();
+    let of = |setup_key: &str| {
+        [(id(&setup), setup_key.to_owned()), (id(&later), "Active".to_owned()), (id(&used), "Active".to_owned())]
+    };
+    let endpoint = moto.endpoint.clone();
+    let mut now = || [statuses(&mut moto, "alice"), statuses(&mut moto, "bob")].concat();
+
+    let (code, shown) = tool(&endpoint, &directory, &["--all", "--yes", "--undo-file", "undo.json"]);
+    assert!(code == Some(1) && shown.contains("1 setup key left active."), "the key of bob is left: {shown}");
+    assert_eq!(now(), of("Inactive"));
+    let (code, shown) = tool(&endpoint, &directory, &["--undo", "undo.json", "--yes"]);
+    assert_eq!(code, Some(0), "{shown}");
+    assert_eq!(now(), of("Active"));
+}
+
+/// Exit status of `setup-keys remediate`, and what it wrote.
+fn tool(endpoint: &str, directory: &Path, arguments: &[&str]) -> (Option<i32>, String) {
+    let mut command = isolated(env!("CARGO_BIN_EXE_setup-keys"));
+    command.arg("remediate").args(arguments).current_dir(directory).env("AWS_ENDPOINT_URL", endpoint);
+    command.env("AWS_REGION", "us-east-1").env("AWS_ACCESS_KEY_ID", "test").env("AWS_SECRET_ACCESS_KEY", "test");
+    let output = command.output().unwrap();
+    (output.status.code(), String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned())
+}
+
+/// A user with a password and keys made so many seconds after it.
+fn user_with_keys<const KEYS: usize>(moto: &mut Moto, name: &str, seconds: [i64; KEYS]) -> (Value, [Value; KEYS]) {
+    let user = moto.create_user(name);
+    moto.create_password(2, name);
+    (user, seconds.map(|seconds| moto.create_key(seconds, name)))
+}
+
+fn remediate(remediator: &Lambda, user: &Value, members: &Value) -> Value {
+    let mut request = json!({ "userId": user["UserId"] });
+    request.as_object_mut().unwrap().extend(members.as_object().unwrap().clone());
+    serde_json::from_str(&remediator.invoke(request.to_string()).expect_success()).unwrap()
+}
+
+/// Action and outcome of each key.
+fn acted(response: &Value) -> Vec<(&str, &str)> {
+    let actions = response["actions"].as_array().unwrap().iter();
+    actions.map(|it| (it["action"].as_str().unwrap(), it["outcome"].as_str().unwrap())).collect()
+}
+
+/// The keys of a user by what boto3 says, in the order in which they were made.
+fn statuses(moto: &mut Moto, user: &str) -> Vec<(String, String)> {
+    let keys = moto.iam(100_000, "list_access_keys", &json!({ "UserName": user }))["AccessKeyMetadata"].take();
+    let text = |key: &Value, member: &str| key[member].as_str().unwrap().to_owned();
+    keys.as_array().unwrap().iter().map(|key| (text(key, "AccessKeyId"), text(key, "Status"))).collect()
+}
+
+/// The requests since they were last taken that change something.
+fn writes(moto: &mut Moto) -> Vec<Value> {
+    let is_read = |request: &Value| {
+        let operation = request["operation"].as_str().unwrap();
+        operation.starts_with("Get") || operation.starts_with("List")
+    };
+    moto.take_requests().into_iter().filter(|request| !is_read(request)).collect()
+}
+
+fn id(key: &Value) -> String {
+    key["AccessKeyId"].as_str().unwrap().to_owned()
 }
 
 /// Deletes a user as IAM wants it: keys and password first.
