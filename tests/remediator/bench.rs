@@ -25,7 +25,9 @@ impl Bench {
         self.aws.forget_changes();
         self.aws.account(|account| {
             *account = Account::new(ACCOUNT);
-            users.iter().for_each(|user| account.add(user.clone()));
+            for user in users {
+                account.add(user.clone());
+            }
         });
         self.aws.forget_calls();
     }

@@ -436,15 +436,15 @@ fn whatever_happens_meanwhile_only_setup_keys_are_changed_and_never_an_active_on
     }
     let seed = config.rng_seed;
     let bench = Bench::start();
-    let seen = Mutex::new(BTreeMap::new());
-    let checked = TestRunner::new(config).run(&case(), |case| check(&bench, &case, &seen));
+    let became = Mutex::new(BTreeMap::new());
+    let checked = TestRunner::new(config).run(&case(), |case| check(&bench, &case, &became));
     if let Err(failure) = checked {
         panic!("with {seed:?}: {failure}");
     }
     // What never happened is not tested.
-    println!("{seed:?}: {:?}", seen.lock().unwrap());
+    println!("{seed:?}: {:?}", became.lock().unwrap());
     for what in ["changed", "failed", "gone", "kept for a change meanwhile", "nothing to do"] {
-        assert!(seen.lock().unwrap().contains_key(what), "no case in which it was: {what}");
+        assert!(became.lock().unwrap().contains_key(what), "no case in which it was: {what}");
     }
 }
 
