@@ -4,9 +4,9 @@
 CARGO ?= cargo
 export RUSTDOCFLAGS = -D warnings
 
-.PHONY: test fmt python tests clippy doc
+.PHONY: test fmt python tests clippy doc deny
 
-test: fmt python tests clippy doc
+test: fmt python tests clippy doc deny
 
 fmt:
 	$(CARGO) fmt --check
@@ -23,6 +23,16 @@ clippy:
 
 doc:
 	$(CARGO) doc --locked --no-deps --document-private-items
+
+# Licences and sources of what a build is made of, as deny.toml allows them.
+DENY_VERSION = 0.20.2
+DENY = target/tools/cargo-deny-$(DENY_VERSION)
+
+deny: $(DENY)/bin/cargo-deny
+	$(DENY)/bin/cargo-deny --log-level error check licenses bans sources
+
+$(DENY)/bin/cargo-deny:
+	$(CARGO) install --quiet --locked --root $(DENY) cargo-deny@$(DENY_VERSION)
 
 # The Lambda functions as they are deployed: target/package/*.zip, with their sizes.
 .PHONY: package

@@ -115,6 +115,6 @@ fn threats_are_met_by_tests_that_exist() {
                 tests += 1;
             }
         }
-        assert!(tests > 0 || shown_by.contains("`make test`"), "{row}");
+        assert!(tests > 0 || shown_by.contains("`make deny`"), "{row}");
     }
 }
