@@ -6,35 +6,49 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 /// A progress bar on standard error, if that is a terminal.
-pub(super) struct Progress(ProgressBar);
+pub(super) struct Progress {
+    bar: ProgressBar,
+    /// What is done to one user after the other.
+    each: &'static str,
+}
 
 impl Progress {
-    /// `message` is shown until it is known how many users there are.
+    /// `message` is shown until it is known how many users there are to be judged.
     pub(super) fn start(message: &'static str) -> Self {
+        Self::new(message, "Judging")
+    }
+
+    /// The same where what is done to each user is known from the start.
+    pub(super) fn over_users(each: &'static str) -> Self {
+        Self::new(each, each)
+    }
+
+    fn new(message: &'static str, each: &'static str) -> Self {
         let target =
             if io::stderr().is_terminal() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
         let bar = ProgressBar::with_draw_target(None, target).with_message(message);
         bar.set_style(ProgressStyle::default_spinner());
         bar.enable_steady_tick(Duration::from_millis(100));
-        Self(bar)
+        Self { bar, each }
     }
 
     pub(super) fn show(&self, done: usize, total: usize) {
-        if self.0.length().is_none() {
+        if self.bar.length().is_none() {
+            // The length comes first: the bar is drawn at any time, and 0 of 0 would be nonsense.
+            self.bar.set_length(total as u64);
             let style = ProgressStyle::with_template("{msg} {bar:30} {pos}/{len} users, {eta} left");
-            self.0.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-            self.0.set_message("Judging");
-            self.0.set_length(total as u64);
+            self.bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+            self.bar.set_message(self.each);
         }
-        self.0.set_position(done as u64);
+        self.bar.set_position(done as u64);
     }
 
     pub(super) fn end(&self) {
-        self.0.finish_and_clear();
+        self.bar.finish_and_clear();
     }
 
     /// Does what prints something, with the bar out of its way.
     pub(super) fn suspend(&self, print: impl FnOnce()) {
-        self.0.suspend(print);
+        self.bar.suspend(print);
     }
 }

@@ -179,7 +179,7 @@ impl Remediate {
     async fn each(&self, users: &[ListedUser], mode: &Mode, aws: &Live, now: DateTime<Utc>) -> Each {
         let mut each = Each { responses: Vec::new(), failed: false };
         let remedy = self.remedy(mode);
-        let progress = Progress::start("Judging");
+        let progress = Progress::over_users(if *mode == Mode::DryRun { "Judging" } else { "Changing keys" });
         for (done, user) in users.iter().enumerate() {
             progress.show(done, users.len());
             match remediate_listed(user, &remedy, aws, now).await {
