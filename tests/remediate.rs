@@ -1,6 +1,12 @@
 //! `setup-keys remediate` and live `audit` as a person runs them, against the AWS double.
 
+#[macro_use]
+#[path = "support/cases.rs"]
+mod cases;
 mod support;
+
+#[path = "remediate/undo.rs"]
+mod undo;
 
 use std::fs;
 use std::path::PathBuf;

@@ -145,11 +145,16 @@ impl Remediate {
     async fn users(&self, aws: &Live, now: DateTime<Utc>) -> Result<(Vec<ListedUser>, bool), Failure> {
         if !self.all {
             let all = aws.iam.users().await.map_err(|error| error.chain())?;
-            let find = |name: &String| {
-                let found = all.iter().find(|user| user.name.eq_ignore_ascii_case(name)).cloned();
-                found.ok_or_else(|| Failure(format!("no user is called `{name}`")))
-            };
-            return Ok((self.user.iter().map(find).collect::<Result<_, _>>()?, false));
+            let mut users: Vec<ListedUser> = Vec::new();
+            for name in &self.user {
+                let found = all.iter().find(|user| user.name.eq_ignore_ascii_case(name));
+                let user = found.ok_or_else(|| Failure(format!("no user is called `{name}`")))?;
+                // Named twice, perhaps in another case, its keys would be counted twice.
+                if !users.contains(user) {
+                    users.push(user.clone());
+                }
+            }
+            return Ok((users, false));
         }
         let progress = Progress::start("Reading the credential report and the users");
         let question =

@@ -77,6 +77,8 @@ pub(super) async fn act(aws: &Live, user: &str, key: &SetupKey, id: &str, change
 }
 
 const GONE: &str = "The key is gone.";
+const CHANGED: &str = "The status of the key has changed meanwhile.";
+const RESTORED: &str = "The key has its old status.";
 
 /// What came of an attempt to act on a key by its status now; `None` if it is still as it was judged, and to be acted on.
 fn settled(now: Option<KeyStatus>, key: &SetupKey, change: Change, attempt: u32) -> Option<Acted> {
@@ -85,7 +87,7 @@ fn settled(now: Option<KeyStatus>, key: &SetupKey, change: Change, attempt: u32)
         now if attempt > 1 && now == change.wanted() => Some(Acted::Done),
         Some(now) if now == key.status => None,
         None => Some(Acted::Changed(GONE, None)),
-        now => Some(Acted::Changed("The status of the key has changed meanwhile.", now)),
+        now => Some(Acted::Changed(CHANGED, now)),
     }
 }
 
@@ -128,8 +130,8 @@ async fn see(aws: &Live, user: &str, id: &str, wanted: Option<&KeyStatus>) -> Re
     Err(Error::NotSeen { access_key_id: id.to_owned() })
 }
 
-/// Gives a key the status it had before. Nothing is done, and why is returned, if the key or its user is gone or has been
-/// changed by somebody else.
+/// Gives an inactive key the status it had before. Nothing is done, and why is returned, if the key or its user is gone or
+/// has been changed by somebody else. What fails for a passing reason is tried again, from another look at the key on.
 ///
 /// # Errors
 ///
@@ -145,11 +147,24 @@ pub async fn restore(
         Identity::Read { user_id: held_by, .. } if held_by == user_id => {}
         _ => return Ok((Outcome::Skipped, "The user is gone, or has another name.")),
     }
-    match aws.iam.key_status(user, id).await? {
-        None => return Ok((Outcome::Skipped, "The key is gone.")),
-        Some(now) if now == *status => return Ok((Outcome::Skipped, "The key has this status already.")),
-        Some(_) => {}
+    let mut attempt = 1;
+    loop {
+        match aws.iam.key_status(user, id).await? {
+            None => return Ok((Outcome::Skipped, GONE)),
+            // The attempt before was answered by nobody, and yet it was made.
+            Some(now) if now == *status && attempt > 1 => return Ok((Outcome::Done, RESTORED)),
+            Some(now) if now == *status => return Ok((Outcome::Skipped, "The key has this status already.")),
+            Some(KeyStatus::Inactive) => {}
+            // No remediation leaves a key so.
+            Some(_) => return Ok((Outcome::Skipped, CHANGED)),
+        }
+        match aws.iam.set_key_status(user, id, status).await {
+            Ok(()) => return see(aws, user, id, Some(status)).await.map(|()| (Outcome::Done, RESTORED)),
+            Err(Error::Call(error)) if error.kind.may_pass() && attempt < ATTEMPTS => {
+                sleep(backoff(attempt)).await;
+                attempt += 1;
+            }
+            Err(error) => return Err(error),
+        }
     }
-    aws.iam.set_key_status(user, id, status).await?;
-    see(aws, user, id, Some(status)).await.map(|()| (Outcome::Done, "The key has its old status."))
 }
