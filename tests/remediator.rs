@@ -185,6 +185,20 @@ mod finds_the_user {
         assert_eq!(answer(&aws, &request(json!({})))["userName"], "alice.smith");
     }
 
+    /// Between the list of all users and the look at the one in question.
+    #[test]
+    fn and_not_another_one_that_takes_its_name_meanwhile() {
+        let aws = AwsDouble::with_users([alice().with_key(key(FIRST, "Active"))]);
+        aws.fail(Fault::new("ListDiscoveredResources", FaultKind::AccessDenied));
+        aws.after_calls(Some("ListUsers"), 1, |account| {
+            account.remove("alice");
+            account.add(alice().id("AIDAANOTHERALICE00001").with_key(key(SECOND, "Active")));
+        });
+        let response = answer(&aws, &request(json!({})));
+        assert_eq!((&response["complianceBefore"], &response["actions"]), (&json!("NOT_APPLICABLE"), &json!([])));
+        assert_eq!((statuses(&aws), writes(&aws)), (vec![(SECOND.to_owned(), "Active".to_owned())], vec![]));
+    }
+
     #[test]
     fn with_a_path_and_every_character_that_iam_allows() {
         let user = User { name: "a+b=c,d.e@f-g_h".to_owned(), ..alice() }.path("/division_abc/x!~,y/");
@@ -307,16 +321,35 @@ mod failures {
 
     #[test]
     fn two_runs_at_once_end_as_one() {
-        let aws = two_keys();
-        aws.set_latency(std::time::Duration::from_millis(20));
-        std::thread::scope(|scope| {
-            let runs = [(); 2]
-                .map(|()| scope.spawn(|| Lambda::start(REMEDIATOR, &aws).invoke(request(json!({})).to_string())));
-            for run in runs {
-                run.join().unwrap().expect_success();
-            }
-        });
-        assert!(statuses(&aws).iter().all(|(_, status)| status == "Inactive"));
+        for (action, before, after) in
+            [("Deactivate", "Active", Some("Inactive")), ("DeleteInactive", "Inactive", None)]
+        {
+            let aws = AwsDouble::with_users([alice().with_key(key(FIRST, before)).with_key(key(SECOND, before))]);
+            aws.set_latency(std::time::Duration::from_millis(20));
+            let run = || Lambda::start(REMEDIATOR, &aws).invoke(request(json!({"action": action})).to_string());
+            std::thread::scope(|scope| {
+                for run in [(); 2].map(|()| scope.spawn(run)) {
+                    run.join().unwrap().expect_success();
+                }
+            });
+            let left = statuses(&aws);
+            assert_eq!(left.len(), if after.is_some() { 2 } else { 0 }, "{action}");
+            assert!(left.iter().all(|(_, status)| Some(status.as_str()) == after), "{action}: {left:?}");
+        }
+    }
+
+    /// AWS Lambda ends the function at its deadline: what is begun late may never be seen to its end.
+    #[test]
+    fn no_key_is_changed_where_there_is_no_time_to_see_it() {
+        let aws = AwsDouble::with_users([alice().with_key(key(FIRST, "Active"))]);
+        let slow = std::time::Duration::from_secs(4);
+        // It is read twice, and a fifth of the time is for what comes after the reads.
+        aws.fail(Fault::new("GetAccessKeyLastUsed", FaultKind::Slow(slow)));
+        let lambda = Lambda::start(REMEDIATOR, &aws);
+        let deadline = std::time::Duration::from_millis(9_900);
+        let (code, message) = lambda.invoke_with(deadline, request(json!({})).to_string()).expect_failure();
+        assert!(code == "ActionsFailed" && message.contains("there was no time left to act on its keys"), "{message}");
+        assert_eq!((writes(&aws), message.contains("\"remaining\":1")), (vec![], true), "{message}");
     }
 }
 
