@@ -96,8 +96,11 @@ pub async fn run() -> ExitCode {
 /// What the library logs, for a person: its own warnings, on standard error.
 fn show_warnings() {
     let own = Targets::new().with_target(env!("CARGO_CRATE_NAME"), LevelFilter::WARN);
-    let lines =
-        tracing_subscriber::fmt::layer().with_writer(io::stderr).without_time().with_target(false).with_ansi(false);
+    let lines = tracing_subscriber::fmt::layer()
+        .with_writer(|| progress::BesideProgress)
+        .without_time()
+        .with_target(false)
+        .with_ansi(false);
     tracing_subscriber::registry().with(own).with(lines).init();
 }
 

@@ -90,7 +90,7 @@ fn table(outcome: &str) -> Vec<String> {
 
 /// The bars that were drawn and erased again, each as its first words and its counts.
 fn bars(seen: &Seen) -> Vec<(String, String)> {
-    let drawn = seen.written.split("\r").filter_map(|line| {
+    let drawn = seen.written.split('\r').filter_map(|line| {
         let (message, rest) = line.trim_start_matches("\u{1b}[2K").split_once(['█', '░'])?;
         let counts = rest.trim_start_matches(['█', '░']).split_whitespace().next()?;
         Some((message.trim().to_owned(), counts.to_owned()))
@@ -139,6 +139,15 @@ fn an_account_is_remediated_and_brought_back() {
     assert_eq!(undone.status, 0);
     assert_eq!(undone.screen.iter().filter(|line| line.contains("Done: The key has its old status.")).count(), 5);
     assert_eq!(statuses(&aws), ["Active"; 6]);
+}
+
+#[test]
+fn a_warning_does_not_mix_with_the_bar() {
+    let aws = account();
+    aws.take_report_snapshot(setup_keys::clock::now() - chrono::TimeDelta::hours(5));
+    let seen = at_terminal(200, &directory("terminal-warning"), &aws, &["--all"]);
+    assert!(seen.screen[0].starts_with(" WARN the credential report is over four hours old"), "{:?}", seen.screen);
+    assert_eq!(seen.screen[1..=7], table("Planned"));
 }
 
 #[test]

@@ -1,9 +1,13 @@
 //! Progress, for whoever waits at a terminal.
 
-use std::io::{self, IsTerminal};
+use std::io::{self, IsTerminal, Write};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+/// The bar that is drawn now, for whatever else writes to standard error.
+static DRAWN: Mutex<Option<ProgressBar>> = Mutex::new(None);
 
 /// A progress bar on standard error, if that is a terminal.
 pub(super) struct Progress {
@@ -29,6 +33,7 @@ impl Progress {
         let bar = ProgressBar::with_draw_target(None, target).with_message(message);
         bar.set_style(ProgressStyle::default_spinner());
         bar.enable_steady_tick(Duration::from_millis(100));
+        *DRAWN.lock().unwrap_or_else(PoisonError::into_inner) = Some(bar.clone());
         Self { bar, each }
     }
 
@@ -44,11 +49,29 @@ impl Progress {
     }
 
     pub(super) fn end(&self) {
+        *DRAWN.lock().unwrap_or_else(PoisonError::into_inner) = None;
         self.bar.finish_and_clear();
     }
 
     /// Does what prints something, with the bar out of its way.
     pub(super) fn suspend(&self, print: impl FnOnce()) {
         self.bar.suspend(print);
+    }
+}
+
+/// Standard error, with the bar out of the way of what is written there.
+pub(super) struct BesideProgress;
+
+impl Write for BesideProgress {
+    fn write(&mut self, text: &[u8]) -> io::Result<usize> {
+        let drawn = DRAWN.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        match drawn {
+            Some(bar) => bar.suspend(|| io::stderr().write(text)),
+            None => io::stderr().write(text),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stderr().flush()
     }
 }
