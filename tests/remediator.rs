@@ -338,6 +338,30 @@ mod failures {
         }
     }
 
+    /// Else AWS Lambda would end it before it can tell what it did.
+    #[test]
+    fn a_run_over_all_users_ends_before_its_deadline_and_says_whom_it_did_not_reach() {
+        let users =
+            (0..60).map(|n| User::new(&format!("user{n}"), CREATED).password().key(&format!("AKIASETUP{n:0>11}"), 5));
+        let aws = AwsDouble::with_users(users);
+        // About ten calls for each user.
+        aws.set_latency(std::time::Duration::from_millis(60));
+        let lambda = Lambda::start(REMEDIATOR, &aws);
+        let all = json!({"allUsers": true, "dryRun": false}).to_string();
+        let (code, message) = lambda.invoke_with(std::time::Duration::from_secs(12), all).expect_failure();
+        assert_eq!(code, "ActionsFailed", "{message}");
+        let (_, response) = message.split_once("some keys were not acted on: ").unwrap();
+        let response: Value = serde_json::from_str(response).unwrap();
+        let done = response["keys"]["done"].as_u64().unwrap();
+        let unreached = response["unjudged"].as_u64().unwrap();
+        assert!(
+            done > 0 && unreached > 0 && done + unreached + response["keys"]["failed"].as_u64().unwrap() == 60,
+            "{response}"
+        );
+        assert!(message.contains("was not reached in time"), "{message}");
+        assert_eq!(writes(&aws).len() as u64, done, "{response}");
+    }
+
     /// AWS Lambda ends the function at its deadline: what is begun late may never be seen to its end.
     #[test]
     fn no_key_is_changed_where_there_is_no_time_to_see_it() {

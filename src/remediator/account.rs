@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
+use tokio::time::Instant;
 
 use super::{Outcome, Remedy, Response, remediate_listed};
 use crate::aws::Live;
@@ -131,6 +132,11 @@ pub(super) async fn remediate_all(
         account.unjudged(why);
     }
     for user in users {
+        // Else AWS Lambda might end the function before it can tell what it did.
+        if aws.deadline().is_some_and(|deadline| Instant::now() >= deadline) {
+            account.unjudged(format!("user `{}` was not reached in time", user.name));
+            continue;
+        }
         match remediate_listed(&user, remedy, aws, now).await {
             Ok(response) => {
                 log(&response);
