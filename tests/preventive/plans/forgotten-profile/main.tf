@@ -1,0 +1,14 @@
+resource "aws_iam_user" "alice" {
+  name = "alice"
+}
+
+resource "aws_iam_access_key" "alice" {
+  user = aws_iam_user.alice.name
+}
+
+removed {
+  from = aws_iam_user_login_profile.alice
+  lifecycle {
+    destroy = false
+  }
+}

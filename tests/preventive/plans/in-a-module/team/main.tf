@@ -1,0 +1,3 @@
+module "person" {
+  source = "./person"
+}

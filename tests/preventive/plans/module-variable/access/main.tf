@@ -1,0 +1,8 @@
+variable "person" {
+  type = object({ user = string })
+}
+
+module "key" {
+  source = "./key"
+  user   = var.person.user
+}

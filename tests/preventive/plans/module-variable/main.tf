@@ -1,0 +1,12 @@
+resource "aws_iam_user" "alice" {
+  name = "alice"
+}
+
+resource "aws_iam_user_login_profile" "alice" {
+  user = aws_iam_user.alice.id
+}
+
+module "access" {
+  source = "./access"
+  person = { user = aws_iam_user.alice.id }
+}

@@ -1,0 +1,13 @@
+resource "terraform_data" "suffix" {}
+
+resource "aws_iam_user" "alice" {
+  name = "alice-${terraform_data.suffix.id}"
+}
+
+resource "aws_iam_user_login_profile" "alice" {
+  user = aws_iam_user.alice.name
+}
+
+resource "aws_iam_access_key" "alice" {
+  user = aws_iam_user.alice.name
+}
