@@ -104,19 +104,18 @@ identity(user) := lower(planned(user).name) if {
 	planned(user).name
 } else := user.address
 
-# The instances of `aws_iam_user` that a credential may be for: those named with their index; else those with the indexes
-# of the credential itself; else all.
-referred(change) := named if {
-	named := {user | some user in candidates(change); is_indexed(user); place(user) in reached(change)}
-	count(named) > 0
-} else := alike if {
-	alike := {user | some user in candidates(change); count(indexes(user.address) - indexes(change.address)) == 0}
+# The instances of `aws_iam_user` that a credential may be for: those whose indexes are the credential's own or are written
+# on the way to the user, as in `module.team["a"].user`; else all.
+referred(change) := alike if {
+	written := {index | some node in reached(change); some index in indexes(node)}
+	alike := {user |
+		some user in candidates(change)
+		count((indexes(user.address) - indexes(change.address)) - written) == 0
+	}
 	count(alike) > 0
 } else := candidates(change)
 
 candidates(change) := {user | some user in users; declaration(user) in reached(change)}
-
-is_indexed(change) if place(change) != declaration(change)
 
 excepted(user) if {
 	some resource in users
@@ -142,11 +141,7 @@ indexes(address) := {index | some index in regex.find_n(index_pattern, address, 
 
 without_indexes(address) := regex.replace(address, index_pattern, "")
 
-# Where a resource is declared, with its index if it has one. Modules are without theirs, as in the configuration.
-place(change) := concat("", [scope(change), trim_prefix(change.address, concat("", [change.module_address, "."]))]) if {
-	change.module_address
-} else := change.address
-
+# Where a resource is declared. Modules are without their indexes, as in the configuration.
 declaration(change) := concat("", [scope(change), change.type, ".", change.name])
 
 scope(change) := concat("", [without_indexes(change.module_address), "."]) if {

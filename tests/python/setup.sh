@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Sets up in target/python what tests/moto.rs, tests/emulator.rs and tests/templates.rs need: a virtual environment
-# with moto, and AWS's Lambda runtime interface emulator. Does nothing if both are there; may run twice at once.
+# Sets up in target/python what tests/moto.rs, tests/emulator.rs, tests/templates.rs and tests/preventive.rs need: a virtual
+# environment with moto, AWS's Lambda runtime interface emulator, and AWS's CloudFormation Guard. Does nothing if all are
+# there; may run twice at once.
 set -euo pipefail
 
 here=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
@@ -9,9 +10,11 @@ python=$target/python
 
 # The wheel of the AWS SAM CLI has AWS's own build of the emulator in it; nothing else of it is used.
 sam_cli="aws-sam-cli==1.170.0 --hash=sha256:24ebaf5ecba38dc1758089968cb89ab61e124b84e92a344fc7a2771a47f4d0bf"
+# AWS's validator plugin for its CDK has AWS's own build of cfn-guard in it, in a package of npm in the wheel.
+cdk_validator="cdklabs.cdk-validator-cfnguard==0.0.62 --hash=sha256:83c9c9a086de47637611f414ca90200db97e7b8cd3c4a69475b5f81034bd4b45"
 case $(uname -m) in
-    x86_64) rie=samcli/local/rapid/aws-lambda-rie-x86_64 ;;
-    aarch64 | arm64) rie=samcli/local/rapid/aws-lambda-rie-arm64 ;;
+    x86_64) rie=samcli/local/rapid/aws-lambda-rie-x86_64 guard=package/bin/ubuntu/x86_64/cfn-guard ;;
+    aarch64 | arm64) rie=samcli/local/rapid/aws-lambda-rie-arm64 guard=package/bin/ubuntu/aarch64/cfn-guard ;;
     *) echo "setup.sh: AWS has no runtime interface emulator for $(uname -m)" >&2 && exit 1 ;;
 esac
 
@@ -34,6 +37,7 @@ pip() {
 }
 pip install --requirement "$here/requirements.txt"
 pip install --requirement "$here/requirements-scripts.txt"
+pip install --requirement "$here/requirements-preventive.txt"
 
 pip download --no-deps --dest "$python/wheels" --requirement /dev/stdin <<<"$sam_cli"
 "$python/bin/python" - "$python"/wheels/aws_sam_cli-*.whl "$rie" >"$python/aws-lambda-rie" <<'PYTHON'
@@ -43,7 +47,20 @@ import zipfile
 wheel, member = sys.argv[1:]
 sys.stdout.buffer.write(zipfile.ZipFile(wheel).read(member))
 PYTHON
-chmod +x "$python/aws-lambda-rie"
+
+pip download --no-deps --dest "$python/wheels" --requirement /dev/stdin <<<"$cdk_validator"
+"$python/bin/python" - "$python"/wheels/cdklabs_cdk_validator_cfnguard-*.whl "$guard" >"$python/cfn-guard" <<'PYTHON'
+import io
+import sys
+import tarfile
+import zipfile
+
+wheel, member = sys.argv[1:]
+archive = zipfile.ZipFile(wheel)
+(package,) = (name for name in archive.namelist() if name.endswith(".jsii.tgz"))
+sys.stdout.buffer.write(tarfile.open(fileobj=io.BytesIO(archive.read(package))).extractfile(member).read())
+PYTHON
+chmod +x "$python/aws-lambda-rie" "$python/cfn-guard"
 rm -r "$python/wheels"
 
 echo "$wanted" >"$python/stamp"
