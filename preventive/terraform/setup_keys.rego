@@ -29,13 +29,11 @@ denied contains message if {
 }
 
 # The name as it is written, where it is known.
-shown(_, key, password) := planned(password).user if {
+shown(user, key, password) := planned(password).user if {
 	planned(password).user
-} else := planned(key).user
-
-shown(user, key, password) := name if {
-	not planned(password).user
-	not planned(key).user
+} else := planned(key).user if {
+	planned(key).user
+} else := name if {
 	names := [planned(resource).name | some resource in users; identity(resource) == user]
 	name := array.concat(names, [user])[0]
 }
@@ -84,9 +82,7 @@ passwords contains change if {
 
 users contains change if {
 	some change in input.resource_changes
-	change.mode == "managed"
 	change.type == "aws_iam_user"
-	planned(change)
 }
 
 # What is there after apply.
@@ -180,7 +176,6 @@ is_step_to_module(2, step) if step == "module"
 edges[from] contains to if {
 	some prefix, module in modules
 	some resource in module.resources
-	resource.type in {"aws_iam_access_key", "aws_iam_user_login_profile"}
 	from := concat("", [prefix, resource.type, ".", resource.name])
 	some to in targets_of(prefix, resource, resource.expressions.user)
 }
@@ -210,9 +205,9 @@ edges[from] contains to if {
 }
 
 targets_of(prefix, owner, expression) := {target |
-	all := own_references(expression) | each_references(owner, expression)
-	some reference in all
-	not is_refined(reference, all)
+	given := own_references(expression) | each_references(owner, expression)
+	some reference in given
+	not is_refined(reference, given)
 	some form in {reference, without_indexes(reference)}
 	target := concat("", [prefix, form])
 }
@@ -226,8 +221,8 @@ each_references(owner, expression) := {reference | some reference in owner.for_e
 } else := set()
 
 # `module.team.user` comes with `module.team`, which would be any output of it.
-is_refined(reference, all) if {
+is_refined(reference, given) if {
 	startswith(reference, "module.")
-	some other in all
+	some other in given
 	startswith(without_indexes(other), concat("", [without_indexes(reference), "."]))
 }

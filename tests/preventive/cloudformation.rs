@@ -73,10 +73,13 @@ cases! { fails:
     keys_of_console_users_fail_in_yaml_with_short_forms => ("fail.yaml", &[
         "ByRef", "ByRefToUserWithoutName", "BySub", "ByLiteral", "ByParameter", "OfUnknownStatus", "OtherRuleSuppressed",
     ]);
+    keys_of_console_users_without_names_fail => ("fail-without-names.yaml", &["ByRef", "BySub"]);
     keys_of_console_users_fail_in_json => ("fail.json", &["ByRef", "BySub", "BySameSub"]);
 }
 
 cases! { ends:
     other_inactive_and_suppressed_keys_pass => ("pass.yaml", "PASS");
+    // No name to compare with: nothing is left to check.
+    key_for_a_user_made_elsewhere_is_skipped_where_no_user_has_a_name => ("skip-without-names.yaml", "SKIP");
     a_template_without_keys_is_none_of_the_rules_business => ("skip.yaml", "SKIP");
 }

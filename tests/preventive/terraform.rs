@@ -132,6 +132,7 @@ cases! { passes:
     two_users_with_one_each_pass => ("two-users");
     two_users_of_a_list_with_one_each_pass => ("named-of-a-list");
     two_users_of_a_module_with_one_each_pass => ("module-output-of-another-user");
+    key_for_another_user_than_for_each_goes_over_passes => ("for-each-of-other-users");
     key_without_a_password_passes => ("key-without-password");
     inactive_key_passes => ("inactive-key");
     key_that_is_deactivated_passes => ("deactivated-key");

@@ -10,7 +10,7 @@ python=$target/python
 
 # The wheel of the AWS SAM CLI has AWS's own build of the emulator in it; nothing else of it is used.
 sam_cli="aws-sam-cli==1.170.0 --hash=sha256:24ebaf5ecba38dc1758089968cb89ab61e124b84e92a344fc7a2771a47f4d0bf"
-# AWS's validator plugin for its CDK has AWS's own build of cfn-guard in it, in a package of npm in the wheel.
+# AWS's validator plugin for its CDK has AWS's own build of cfn-guard in it, in an archive in the wheel.
 cdk_validator="cdklabs.cdk-validator-cfnguard==0.0.62 --hash=sha256:83c9c9a086de47637611f414ca90200db97e7b8cd3c4a69475b5f81034bd4b45"
 case $(uname -m) in
     x86_64) rie=samcli/local/rapid/aws-lambda-rie-x86_64 guard=package/bin/ubuntu/x86_64/cfn-guard ;;
