@@ -20,7 +20,7 @@ use crate::oracle::{Rule, Settings, today};
 use crate::support::aws::{Account, Call};
 
 const SEED: u64 = 0x5e7_0b5e;
-const CASES: u32 = 250;
+const CASES: u32 = 160;
 
 /// The user that requests are about.
 const ID: &str = "AIDAEXAMPLETARGET0001";
@@ -428,7 +428,8 @@ fn did_what_the_rule_says(bench: &Bench, case: &Case, now: DateTime<Utc>) -> Res
 #[test]
 fn whatever_happens_meanwhile_only_setup_keys_are_changed_and_never_an_active_one_deleted() {
     let mut config = ProptestConfig { failure_persistence: None, max_shrink_iters: 300, ..ProptestConfig::default() };
-    if std::env::var_os("PROPTEST_CASES").is_none() {
+    let by_default = std::env::var_os("PROPTEST_CASES").is_none();
+    if by_default {
         config.cases = CASES;
     }
     if config.rng_seed == RngSeed::Random {
@@ -444,7 +445,7 @@ fn whatever_happens_meanwhile_only_setup_keys_are_changed_and_never_an_active_on
     // What never happened is not tested.
     println!("{seed:?}: {:?}", became.lock().unwrap());
     for what in ["changed", "failed", "gone", "kept for a change meanwhile", "nothing to do"] {
-        assert!(became.lock().unwrap().contains_key(what), "no case in which it was: {what}");
+        assert!(!by_default || became.lock().unwrap().contains_key(what), "no case in which it was: {what}");
     }
 }
 
