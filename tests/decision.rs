@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, TimeDelta, Utc};
 use setup_keys::rule::facts::{AccessKey, Facts, Identity, KeyName, KeyStatus, Keys, LastUse, LoginProfile};
 use setup_keys::rule::parameters::{GivenParameters, ParameterName, Parameters};
-use setup_keys::rule::verdict::{ComplianceType, MAX_ANNOTATION_CHARS, Verdict};
+use setup_keys::rule::verdict::{ComplianceType, MAX_ANNOTATION_CHARS, Summary, Verdict};
 use setup_keys::rule::{Need, Step, decide};
 
 const COMPLIANT: ComplianceType = ComplianceType::Compliant;
@@ -226,6 +226,19 @@ mod exceptions {
         assert_eq!(verdict.compliance_type(), expected, "{tags:?}");
         let annotation = verdict.annotation(&parameters);
         assert!(annotation.contains(annotated), "`{annotated}` is not in `{annotation}`");
+    }
+
+    #[test]
+    fn ends_soon_from_14_days_before_its_last() {
+        for (date, days_left, expiring) in
+            [("2026-05-03", 0, true), ("2026-05-04", 1, true), ("2026-05-17", 14, true), ("2026-05-18", 15, false)]
+        {
+            let facts = Facts { identity: identity("AIDAEXAMPLEALICE00001", &until(date)), ..user(vec![key(3)]) };
+            let verdict = verdict(&facts, &parameters(""));
+            let exception = verdict.exception().unwrap();
+            assert_eq!((exception.days_left, exception.is_expiring()), (days_left, expiring), "{date}");
+            assert_eq!(Summary::from_iter([&verdict]).expiring, usize::from(expiring), "{date}");
+        }
     }
 
     const OWNER: (&str, &str) = ("setup-keys:exception-owner", "ops@example.com");

@@ -244,7 +244,7 @@ mod metrics {
 
     #[test]
     fn count_exceptions_that_end_soon_and_the_log_names_them() {
-        let day = (setup_keys::clock::now() + chrono::TimeDelta::days(14)).date_naive().to_string();
+        let day = (setup_keys::clock::now() + chrono::TimeDelta::days(10)).date_naive().to_string();
         let user = alice().password().key("AKIASETUP00000000001", 4);
         let user = user.tag("setup-keys:exception-owner", "ops").tag("setup-keys:exception-expires", &day);
         let aws = AwsDouble::with_users([user.clone()]);

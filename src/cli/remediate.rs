@@ -43,11 +43,11 @@ pub(super) struct Remediate {
     undo: Option<PathBuf>,
 
     /// What to do
-    #[arg(long, value_enum, default_value_t = WhatToDo::Deactivate)]
+    #[arg(long, value_enum, default_value_t = WhatToDo::Deactivate, conflicts_with = "undo")]
     action: WhatToDo,
 
     /// What to do about active keys that were used
-    #[arg(long, value_enum, default_value_t = AboutUsed::Keep)]
+    #[arg(long, value_enum, default_value_t = AboutUsed::Keep, conflicts_with = "undo")]
     used_keys: AboutUsed,
 
     /// Act, instead of showing what would be done
@@ -55,7 +55,7 @@ pub(super) struct Remediate {
     yes: bool,
 
     /// Where to write what --undo needs [default: setup-keys-undo-ACCOUNT-TIME.json]
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with = "undo")]
     undo_file: Option<PathBuf>,
 
     #[command(flatten)]

@@ -17,6 +17,7 @@ fn id(name: &str) -> String {
 /// An account with a user of each kind, each with one key that is named for it.
 fn account() -> AwsDouble {
     let with = |name: &str, status| user(name).with_key(key(&id(name), status));
+    let next_month = (setup_keys::clock::now() + chrono::TimeDelta::days(30)).date_naive().to_string();
     let excepted = with("excepted", "Inactive").password().tag("setup-keys:exception-owner", "ops");
     AwsDouble::with_users([
         with("inactive", "Inactive").password(),
@@ -25,7 +26,7 @@ fn account() -> AwsDouble {
         user("used").password().with_key(used(key(&id("used"), "Inactive"))),
         with("machine", "Inactive"),
         user("later").password().key(&id("later"), 61),
-        excepted.tag("setup-keys:exception-expires", &setup_keys::clock::now().date_naive().to_string()),
+        excepted.tag("setup-keys:exception-expires", &next_month),
         user("keyless").password(),
     ])
 }
