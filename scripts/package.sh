@@ -35,8 +35,8 @@ for architecture in x86_64 aarch64; do
         aarch64) suffix=-arm64 ;;
     esac
     for function in "${functions[@]}"; do
-        # `--disable-optimizations`: only our own release profile holds. 2.34 is the glibc of Amazon Linux 2023.
-        cargo lambda build --quiet --release --locked --no-default-features --bin "$function" \
+        # `--disable-optimizations`: only our own profile holds. 2.34 is the glibc of Amazon Linux 2023.
+        cargo lambda build --quiet --profile lambda --locked --no-default-features --bin "$function" \
             --disable-optimizations --target "$triple.2.34" \
             --lambda-dir "target/package-build/lambda-$architecture"
         python3 scripts/package.py "target/package-build/lambda-$architecture/$function/bootstrap" \

@@ -1,6 +1,7 @@
 //! The AWS edge: clients, their timeouts and retries, and the facts read live. Only files of this module name an SDK.
 
 pub mod config;
+mod http;
 pub mod iam;
 mod pace;
 pub mod session;
@@ -8,9 +9,8 @@ pub mod session;
 use std::sync::Arc;
 use std::time::Duration;
 
-use aws_config::meta::region::RegionProviderChain;
 use aws_config::timeout::TimeoutConfig;
-use aws_config::{BehaviorVersion, SdkConfig};
+use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_iam::config::http::HttpResponse;
 use aws_sdk_iam::config::interceptors::{
     AfterDeserializationInterceptorContextRef, BeforeTransmitInterceptorContextRef,
@@ -38,9 +38,11 @@ pub async fn sdk_config() -> SdkConfig {
     let timeouts = TimeoutConfig::builder()
         .operation_attempt_timeout(Duration::from_secs(5))
         .operation_timeout(Duration::from_secs(20));
+    let settings = aws_config::defaults(BehaviorVersion::latest()).http_client(http::client());
+    let settings = settings.timeout_config(timeouts.build()).load().await;
     // IAM is global, so any region of the partition will do where none is set; AWS Lambda always sets one.
-    let region = RegionProviderChain::default_provider().or_else("us-east-1");
-    aws_config::defaults(BehaviorVersion::latest()).region(region).timeout_config(timeouts.build()).load().await
+    let region = settings.region().cloned().unwrap_or(Region::from_static("us-east-1"));
+    settings.into_builder().region(region).build()
 }
 
 /// Facts read live, from IAM and AWS Config.

@@ -36,13 +36,13 @@ pub struct Evaluator {
 impl Evaluator {
     /// The function as its environment variables set it up.
     #[must_use]
-    pub fn from_environment(sessions: Sessions) -> Self {
+    pub fn from_environment() -> Self {
         let variable = |name| std::env::var(name).ok();
         Self {
             allowed_accounts: variable(ALLOWED_ACCOUNTS),
             member_role_name: variable(MEMBER_ROLE_NAME),
             member_role_external_id: variable(MEMBER_ROLE_EXTERNAL_ID),
-            sessions,
+            sessions: Sessions::default(),
         }
     }
 
@@ -70,7 +70,7 @@ impl Evaluator {
         };
         accounts.accept(account_id)?;
         let aws = match &member_role {
-            None => self.sessions.own().clone(),
+            None => self.sessions.own().await.clone(),
             Some(role) => self.sessions.member(role, partition, account_id, invocation.now).await?,
         };
         let answered = match &event {

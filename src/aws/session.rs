@@ -7,8 +7,9 @@ use aws_config::SdkConfig;
 use aws_sdk_sts::Client;
 use aws_sdk_sts::config::{Credentials, SharedCredentialsProvider};
 use chrono::{DateTime, TimeDelta, Utc};
+use tokio::sync::OnceCell;
 
-use super::{Live, call_error, time};
+use super::{Live, call_error, sdk_config, time};
 use crate::error::{CallError, CallFailure, Error};
 use crate::event::partition_and_account;
 use crate::text;
@@ -50,11 +51,12 @@ impl MemberRole {
     }
 }
 
-/// Clients for every account that is asked for.
-#[derive(Debug)]
+/// Clients for every account that is asked for, each made when it is: a function that starts is ready for its first event
+/// the sooner.
+#[derive(Debug, Default)]
 pub struct Sessions {
-    settings: SdkConfig,
-    own: Live,
+    settings: OnceCell<SdkConfig>,
+    own: OnceCell<Live>,
     members: Mutex<HashMap<String, Session>>,
 }
 
@@ -65,16 +67,13 @@ struct Session {
 }
 
 impl Sessions {
-    /// Sessions that start from these settings.
-    #[must_use]
-    pub fn new(settings: SdkConfig) -> Self {
-        Self { own: Live::new(&settings), members: Mutex::default(), settings }
+    async fn settings(&self) -> &SdkConfig {
+        self.settings.get_or_init(sdk_config).await
     }
 
     /// Clients with the function's own credentials.
-    #[must_use]
-    pub const fn own(&self) -> &Live {
-        &self.own
+    pub async fn own(&self) -> &Live {
+        self.own.get_or_init(async || Live::new(self.settings().await)).await
     }
 
     /// Clients with the role in this account and partition, of a cached session while that lasts.
@@ -107,7 +106,8 @@ impl Sessions {
     async fn assume(&self, role: &MemberRole, partition: &str, account_id: &str) -> Result<Session, CallError> {
         const OPERATION: &str = "sts:AssumeRole";
         let role_arn = format!("arn:{partition}:iam::{account_id}:role/{}", role.name);
-        let request = Client::new(&self.settings)
+        let settings = self.settings().await;
+        let request = Client::new(settings)
             .assume_role()
             .role_arn(&role_arn)
             .role_session_name("setup-keys")
@@ -134,7 +134,7 @@ impl Sessions {
             "MemberRole",
         );
         let provider = SharedCredentialsProvider::new(credentials);
-        let settings = self.settings.clone().into_builder().credentials_provider(provider).build();
+        let settings = settings.clone().into_builder().credentials_provider(provider).build();
         Ok(Session { aws: Live::new(&settings), expires })
     }
 }

@@ -2,7 +2,6 @@
 
 use std::process::ExitCode;
 
-use setup_keys::aws::{self, session::Sessions};
 use setup_keys::evaluator::Evaluator;
 use setup_keys::lambda;
 
@@ -13,6 +12,6 @@ async fn main() -> ExitCode {
         return status;
     }
     lambda::start_log();
-    let evaluator = Evaluator::from_environment(Sessions::new(aws::sdk_config().await));
+    let evaluator = Evaluator::from_environment();
     lambda::run(async |invocation| evaluator.handle(invocation).await).await
 }

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use setup_keys::aws::{self, Live};
+use setup_keys::aws::session::Sessions;
 use setup_keys::{lambda, remediator};
 
 #[tokio::main(flavor = "current_thread")]
@@ -12,6 +12,6 @@ async fn main() -> ExitCode {
         return status;
     }
     lambda::start_log();
-    let aws = Live::new(&aws::sdk_config().await);
-    lambda::run(async |invocation| remediator::handle(invocation, &aws).await).await
+    let sessions = Sessions::default();
+    lambda::run(async |invocation| remediator::handle(invocation, sessions.own().await).await).await
 }

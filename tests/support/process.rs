@@ -9,7 +9,7 @@ use std::process::{self, Child, Command, ExitStatus};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -111,6 +111,7 @@ impl Launch {
             .stdin(held)
             .stdout(log.try_clone().expect("the log"))
             .stderr(log.try_clone().expect("the log"));
+        let started = Instant::now();
         let child = command.spawn().unwrap_or_else(|error| panic!("{} does not start: {error}", self.binary));
         // Ours of the descriptors that the process now has.
         drop(command);
@@ -121,13 +122,14 @@ impl Launch {
         });
         let function_arn =
             format!("arn:aws:lambda:us-east-1:{}:function:{}", self.account, function_name(&self.binary));
-        Lambda { child: Mutex::new(child), api, log, function_arn }
+        Lambda { child: Mutex::new(child), started, api, log, function_arn }
     }
 }
 
 /// A Lambda function that runs. Dropping it ends the process.
 pub struct Lambda {
     child: Mutex<Child>,
+    started: Instant,
     api: RuntimeApi,
     log: File,
     function_arn: String,
@@ -239,12 +241,47 @@ impl Lambda {
         self.log().lines().map(object).collect()
     }
 
+    /// From the start of the process to its asking for its first event.
+    #[track_caller]
+    pub fn time_to_ready(&self) -> Duration {
+        let ready = self.api.wait_until_ready(PATIENCE).unwrap_or_else(|| panic!("not ready; log:\n{}", self.log()));
+        ready.duration_since(self.started)
+    }
+
     /// The most memory that the process has had resident so far.
     pub fn peak_memory_kib(&self) -> u64 {
-        let status = format!("/proc/{}/status", lock(&self.child).id());
+        self.status("VmHWM:")
+    }
+
+    /// The memory that the process has resident now.
+    pub fn memory_kib(&self) -> u64 {
+        self.status("VmRSS:")
+    }
+
+    /// A size of `/proc/PID/status`, in kB.
+    fn status(&self, name: &str) -> u64 {
+        let status = self.proc("status");
         let status = fs::read_to_string(&status).unwrap_or_else(|error| panic!("{status}: {error}"));
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("a process that runs has VmHWM");
-        line.trim().trim_end_matches(" kB").parse().expect("VmHWM in kB")
+        let line = status.lines().find_map(|line| line.strip_prefix(name)).expect("a process that runs has it");
+        line.trim().trim_end_matches(" kB").parse().expect("a number of kB")
+    }
+
+    /// The time that the process has spent on processors so far, to a hundredth of a second.
+    pub fn processor_time(&self) -> Duration {
+        let stat = fs::read_to_string(self.proc("stat")).expect("a process that runs has it");
+        // After the name in parentheses, user and system time are the 12th and the 13th field, in ticks of 10 ms.
+        let fields = stat.rsplit(')').next().expect("a name in parentheses").split_ascii_whitespace();
+        let ticks: u64 = fields.skip(11).take(2).map(|ticks| ticks.parse::<u64>().expect("a number")).sum();
+        Duration::from_millis(10 * ticks)
+    }
+
+    /// How many descriptors the process has open.
+    pub fn open_descriptors(&self) -> usize {
+        fs::read_dir(self.proc("fd")).expect("a process that runs has it").count()
+    }
+
+    fn proc(&self, file: &str) -> String {
+        format!("/proc/{}/{file}", lock(&self.child).id())
     }
 }
 

@@ -4,7 +4,7 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -70,6 +70,7 @@ struct State {
     running: HashSet<String>,
     answers: HashMap<String, Answer>,
     init_error: Option<Answer>,
+    ready: Option<Instant>,
     hung_up: bool,
     stopped: bool,
 }
@@ -116,6 +117,14 @@ impl RuntimeApi {
             None if state.hung_up => Waited::HungUp,
             None => Waited::TimedOut,
         }
+    }
+
+    /// Waits for the function to ask for its first event; when it did.
+    pub fn wait_until_ready(&self, at_most: Duration) -> Option<Instant> {
+        let state = lock(&self.line.state);
+        let waits = |state: &mut State| state.ready.is_none() && !state.hung_up;
+        let waited = self.line.changed.wait_timeout_while(state, at_most, waits);
+        waited.unwrap_or_else(PoisonError::into_inner).0.ready
     }
 
     /// Waits for the end of the function; whether it came in time.
@@ -178,7 +187,11 @@ impl Line {
 
     /// Waits for an event, however long that takes.
     fn take(&self) -> Option<Invocation> {
-        let state = lock(&self.state);
+        let mut state = lock(&self.state);
+        if state.ready.is_none() {
+            state.ready = Some(Instant::now());
+            self.changed.notify_all();
+        }
         let mut state = self
             .changed
             .wait_while(state, |state| state.queued.is_empty() && !state.stopped)
