@@ -1,11 +1,13 @@
 //! The result of an audit, and its forms: one file a format.
 
+pub mod html;
 pub mod json;
 pub mod table;
 
 use chrono::{DateTime, SecondsFormat, Utc};
 
-use crate::rule::facts::Facts;
+use crate::rule::facts::{Facts, KeyAge};
+use crate::rule::key_ages;
 use crate::rule::parameters::Parameters;
 use crate::rule::verdict::{Summary, Verdict};
 
@@ -56,6 +58,8 @@ pub struct JudgedUser {
     pub verdict: Verdict,
     /// What a person reads beside it.
     pub annotation: String,
+    /// Every key that is known of the user; `None` if its keys were not read.
+    pub keys: Option<Vec<KeyAge>>,
 }
 
 impl JudgedUser {
@@ -63,7 +67,8 @@ impl JudgedUser {
     #[must_use]
     pub fn new(facts: Facts, verdict: Verdict, parameters: &Parameters) -> Self {
         let annotation = verdict.annotation(parameters);
-        Self { user_name: facts.user_name, user_id: facts.user_id, arn: facts.arn, verdict, annotation }
+        let keys = key_ages(&facts);
+        Self { user_name: facts.user_name, user_id: facts.user_id, arn: facts.arn, verdict, annotation, keys }
     }
 }
 

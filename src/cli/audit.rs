@@ -51,6 +51,8 @@ enum Format {
     Table,
     /// For machines: parameters, summary and every user
     Json,
+    /// For auditors: one page to keep or to print, with a chart and how to fix what was found
+    Html,
 }
 
 impl Audit {
@@ -67,6 +69,7 @@ impl Audit {
         write_to(self.output.as_deref(), |output| match self.format {
             Format::Table => report::table::write(&report, report::table::terminal_width(), output),
             Format::Json => report::json::write(&report, output),
+            Format::Html => report::html::write(&report, output),
         })?;
         Ok(if !report.errors.is_empty() {
             Outcome::Incomplete
@@ -101,7 +104,7 @@ async fn audit_live(parameters: Parameters, now: DateTime<Utc>) -> Result<AuditR
     let progress = Progress::start("Reading the credential report and the users");
     let judged = judge_account(&Live::new(&settings), &parameters, now, |done, total| progress.show(done, total)).await;
     progress.end();
-    let judged = judged.map_err(|error| error.chain())?;
+    let mut judged = judged.map_err(|error| error.chain())?;
 
     let mut users = Vec::new();
     let mut errors = Vec::new();
@@ -110,8 +113,9 @@ async fn audit_live(parameters: Parameters, now: DateTime<Utc>) -> Result<AuditR
             // Deleted since the list was read: no user of the account.
             Some(Ok(Verdict::NotApplicable(_))) => {}
             Some(Ok(verdict)) => {
+                let keys = judged.keys.remove(&user.id);
                 let facts = Facts { user_id: Some(user.id), arn: Some(user.arn), ..Facts::unread(user.name) };
-                users.push(JudgedUser::new(facts, verdict, &parameters));
+                users.push(JudgedUser { keys, ..JudgedUser::new(facts, verdict, &parameters) });
             }
             Some(Err(error)) => errors.push(format!("user `{}`: {}", printable(&user.name), error.chain())),
             None => errors.push(format!("user `{}` was not read in time", printable(&user.name))),

@@ -383,6 +383,19 @@ impl ParameterName {
         quoted(Self::ALL.iter().map(|name| name.as_str()))
     }
 
+    /// The name as an option of the command-line tool: `setupWindowSeconds` is `setup-window-seconds`.
+    #[must_use]
+    pub fn option(self) -> String {
+        let mut option = String::new();
+        for c in self.as_str().chars() {
+            if c.is_ascii_uppercase() {
+                option.push('-');
+            }
+            option.push(c.to_ascii_lowercase());
+        }
+        option
+    }
+
     /// Whether the value is a whole number, so that a JSON number is accepted too.
     const fn is_number(self) -> bool {
         matches!(self, Self::SetupWindowSeconds | Self::MaxExceptionDays)

@@ -222,12 +222,17 @@ impl SetupKey {
     /// How long after (or before) its user the key was made: seconds up to a day, then whole days.
     #[must_use]
     pub fn distance(&self) -> String {
-        const DAY: u64 = 86_400;
-        let seconds = self.seconds_after_user.unsigned_abs();
-        let length = if seconds <= DAY { format!("{seconds} s") } else { text::count((seconds / DAY) as usize, "day") };
         let side = if self.seconds_after_user < 0 { "before" } else { "after" };
-        format!("{length} {side} the user")
+        format!("{} {side} the user", length(self.seconds_after_user))
     }
+}
+
+/// How far apart a key and its user were made, whichever came first: seconds up to a day, then whole days.
+#[must_use]
+pub fn length(seconds_after_user: i64) -> String {
+    const DAY: u64 = 86_400;
+    let seconds = seconds_after_user.unsigned_abs();
+    if seconds <= DAY { format!("{seconds} s") } else { text::count((seconds / DAY) as usize, "day") }
 }
 
 impl KeyName {
