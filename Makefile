@@ -4,9 +4,9 @@
 CARGO ?= cargo
 export RUSTDOCFLAGS = -D warnings
 
-.PHONY: test fmt python tests clippy doc
+.PHONY: test fmt python browser tests clippy doc
 
-test: fmt python tests clippy doc
+test: fmt python browser tests clippy doc
 
 fmt:
 	$(CARGO) fmt --check
@@ -14,6 +14,10 @@ fmt:
 # Independent implementations to test against, in a virtual environment under target/.
 python:
 	bash tests/python/setup.sh
+
+# A browser for the tests of the HTML report, from the packages of Debian.
+browser:
+	bash tests/browser/setup.sh
 
 tests:
 	$(CARGO) test --locked
@@ -23,6 +27,11 @@ clippy:
 
 doc:
 	$(CARGO) doc --locked --no-deps --document-private-items
+
+# The picture of the HTML report that the README shows: docs/audit-report.png.
+.PHONY: picture
+picture: browser
+	$(CARGO) test --locked --test html -- --ignored --exact the_picture_of_the_readme
 
 # The Lambda functions as they are deployed: target/package/*.zip, with their sizes.
 .PHONY: package

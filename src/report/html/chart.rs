@@ -5,10 +5,13 @@ use crate::rule::parameters::SetupWindow;
 
 /// The most marks in a lane, and the most on top of each other; beyond either a lane shows columns.
 const MOST_MARKS: usize = 300;
-const HIGHEST_STACK: usize = 10;
+const HIGHEST_STACK: usize = 8;
+
+/// The least height of a lane of marks, in marks.
+const LOWEST_LANE: usize = 2;
 
 /// Width of a column, in units of the drawing (pixels, at its own width).
-const COLUMN: f64 = 9.0;
+const COLUMN: f64 = 12.0;
 
 /// Height of a lane of columns, and of the line above a lane that names it.
 const COLUMNS_HEIGHT: f64 = 90.0;
@@ -152,7 +155,7 @@ impl<'a> Chart<'a> {
             SetupWindow::Any => None,
             SetupWindow::Seconds(seconds) => {
                 let (x, end) = (axis.x(start(-i64::from(seconds))), axis.x(end(seconds.into())));
-                Some(Band { x, width: end - x, label: format!("setup window: {seconds} s") })
+                Some(Band { x, width: end - x, label: format!("setup window: {seconds} s before or after") })
             }
         };
         Some(Self {
@@ -174,7 +177,7 @@ impl<'a> Lane<'a> {
     fn draw(kind: Kind, columns: &[(f64, f64)], stacks: &[Vec<&'a Point>], total: usize, top: f64) -> Self {
         let highest = stacks.iter().map(Vec::len).max().unwrap_or(0);
         let as_marks = highest <= HIGHEST_STACK && total <= MOST_MARKS;
-        let height = if as_marks { COLUMN * float(highest.max(1)) } else { COLUMNS_HEIGHT };
+        let height = if as_marks { COLUMN * float(highest.max(LOWEST_LANE)) } else { COLUMNS_HEIGHT };
         let title_y = top + LANE_TITLE - 8.0;
         let base = top + LANE_TITLE + height;
         let placed = columns.iter().zip(stacks).filter(|(_, stack)| !stack.is_empty());
@@ -192,7 +195,7 @@ impl<'a> Lane<'a> {
                 let rows = stack.iter().enumerate();
                 lane.marks.extend(rows.map(|(row, point)| Mark {
                     x: f64::midpoint(*start, *end),
-                    y: base - COLUMN * (float(row) + 0.5) - 1.0,
+                    y: base - COLUMN * (float(row) + 0.5) - 1.5,
                     label: &point.label,
                 }));
             }
