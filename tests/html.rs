@@ -585,6 +585,8 @@ fn the_report_costs_no_call_of_its_own() {
         let (page, output) = live("calls", &aws, format);
         assert_eq!(output.status.code(), Some(1), "{}", String::from_utf8_lossy(&output.stderr));
         let mut calls = aws.action_names();
+        // Once for each time that IAM says that the report is not ready yet.
+        calls.retain(|call| call != "iam:GenerateCredentialReport");
         calls.sort();
         (calls, page)
     };

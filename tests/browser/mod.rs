@@ -1,7 +1,7 @@
 //! A browser: Debian's Chromium without a window, driven over the WebDriver protocol
 //! (<https://www.w3.org/TR/webdriver2/>), with ports and directories that the system chooses.
 
-use std::io::{Read as _, Write as _};
+use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::Path;
 use std::process::Command;
@@ -186,15 +186,27 @@ fn request(port: u16, method: &str, path: &str, body: &Value) -> Value {
     answer["value"].take()
 }
 
-fn exchange(port: u16, method: &str, path: &str, body: &Value) -> std::io::Result<Value> {
+fn exchange(port: u16, method: &str, path: &str, body: &Value) -> io::Result<Value> {
     let body = body.to_string();
     let mut connection = TcpStream::connect(("127.0.0.1", port))?;
     let length = body.len();
     write!(connection, "{method} {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nContent-Type: application/json\r\n")?;
     write!(connection, "Content-Length: {length}\r\nConnection: close\r\n\r\n{body}")?;
-    let mut answer = Vec::new();
-    connection.read_to_end(&mut answer)?;
-    let answer = String::from_utf8_lossy(&answer);
-    let (_, body) = answer.split_once("\r\n\r\n").ok_or(std::io::ErrorKind::UnexpectedEof)?;
-    Ok(serde_json::from_str(body)?)
+    // The driver keeps the connection: the header says where its answer ends.
+    let mut answer = BufReader::new(connection);
+    let mut length = 0;
+    loop {
+        let mut line = String::new();
+        answer.read_line(&mut line)?;
+        match line.trim_end().split_once(':') {
+            Some((name, value)) if name.eq_ignore_ascii_case("content-length") => {
+                length = value.trim().parse().map_err(io::Error::other)?;
+            }
+            None if line.trim_end().is_empty() => break,
+            _ => {}
+        }
+    }
+    let mut body = vec![0; length];
+    answer.read_exact(&mut body)?;
+    Ok(serde_json::from_slice(&body)?)
 }
