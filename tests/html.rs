@@ -327,18 +327,17 @@ fn it_can_be_read_by_everybody() {
     let account = live_account();
     account.fail(Fault::new("ListAccessKeys", FaultKind::AccessDenied).on("carol"));
     let (all_there_is, _) = live("accessible", &account, "html");
-    let many = page_of("accessible", path(&report("accessible", &rows(600))));
+    let many = page_of("accessible", path(&report("accessible", &rows(201))));
     let browser = Browser::start();
     for page in [page_of("accessible_example", EXAMPLE), all_there_is, many] {
-        for scheme in ["light", "dark"] {
+        // Colours are the same in every width.
+        for (scheme, width) in [("light", 1400), ("dark", 390)] {
             browser.emulate("screen", scheme);
-            for width in [1400, 390] {
-                browser.resize(width, 900);
-                browser.open(&page);
-                browser.script("document.querySelectorAll('details').forEach((details) => { details.open = true; })");
-                let problems = browser.accessibility_problems();
-                assert_eq!(problems, <[String; 0]>::default(), "{} {scheme} {width}", page.display());
-            }
+            browser.resize(width, 900);
+            browser.open(&page);
+            browser.script("document.querySelectorAll('details').forEach((details) => { details.open = true; })");
+            let problems = browser.accessibility_problems();
+            assert_eq!(problems, <[String; 0]>::default(), "{} {scheme} {width}", page.display());
         }
     }
 }
@@ -401,7 +400,7 @@ fn it_prints_every_user_whatever_the_filter() {
     let headed = |page: &&&str| page.contains("Why, and what to do");
     let with_users = pages.iter().filter(|page| page.contains("arn:aws:iam::")).count();
     assert_eq!(pages.iter().filter(headed).count(), with_users, "the header is on every page of the table");
-    assert!(!text.contains("Find") && !text.contains("Show all"), "no controls: {}", pages[0]);
+    assert!(!text.contains("of 300 users\n") && !text.contains("Show all"), "no controls: {}", pages[0]);
 }
 
 #[test]
@@ -494,8 +493,8 @@ fn what_others_wrote_is_shown_as_text() {
     );
     assert!(labels.iter().any(|label| label.starts_with("<img src=x onerror=alert(1)>, key 1: 4 s")), "{labels:?}");
     let made =
-        "return document.querySelectorAll('img, script:not(body > script:last-of-type), svg:not(.chart), [onload],
-        [onerror], [onmouseover]').length + document.querySelectorAll('h1, style').length";
+        "return document.querySelectorAll('img, script:not(body > script:last-of-type), svg:not(.chart), [onload], [onerror], ' +
+        '[onmouseover]').length + document.querySelectorAll('h1, style').length";
     assert_eq!(browser.script(made), 2, "the page has no element but its own");
     assert_quiet(&browser, &page);
 
