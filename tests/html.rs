@@ -145,7 +145,7 @@ fn the_page_says_what_was_found() {
         "NON_COMPLIANT\n\n6 of 12 users have access keys from user setup that nothing excuses.",
         "Account 111122223333, judged 2026-05-03 00:00:00 UTC",
         "Credential report examples/credential-report.csv",
-        "Not seen: a credential report has no tags: exceptions cannot be seen.",
+        "Not known (a credential report has no tags: exceptions cannot be seen)",
         "CIS AWS Foundations",
         "aws iam update-access-key --user-name USER --access-key-id KEY_ID --status Inactive",
         "setup-keys remediate --all --yes",
@@ -237,7 +237,8 @@ fn digits(piece: &str) -> u64 {
 
 /// Whether the values rise (or fall), those that are missing last.
 #[track_caller]
-fn assert_sorted<T: PartialOrd + std::fmt::Debug>(values: Vec<Option<T>>, falling: bool) {
+fn assert_sorted<T: PartialOrd + std::fmt::Debug>(values: impl Iterator<Item = Option<T>>, falling: bool) {
+    let values: Vec<Option<T>> = values.collect();
     let known = values.iter().take_while(|value| value.is_some()).count();
     assert!(values[known..].iter().all(Option::is_none), "{values:?}");
     let ordered = |pair: &[Option<T>]| if falling { pair[0] >= pair[1] } else { pair[0] <= pair[1] };
@@ -251,11 +252,11 @@ fn assert_sorted_by(browser: &Browser, place: usize, falling: bool) {
     assert_eq!(browser.texts(SORTED), [format!("{header} {direction}")]);
     let cells = column(browser, place);
     match place {
-        1 => assert_sorted(cells.iter().map(|verdict| Some(verdict != "NON_COMPLIANT")).collect(), falling),
-        2 => assert_sorted(cells.iter().map(|keys| Some(keys.lines().count())).collect(), falling),
-        3 => assert_sorted(cells.iter().map(|cell| seconds(cell)).collect(), falling),
-        4 => assert_sorted(cells.iter().map(|cell| latest_use(cell)).collect(), falling),
-        _ => assert_sorted(cells.iter().map(|cell| Some(natural(cell))).collect(), falling),
+        1 => assert_sorted(cells.iter().map(|verdict| Some(verdict != "NON_COMPLIANT")), falling),
+        2 => assert_sorted(cells.iter().map(|keys| Some(keys.lines().count())), falling),
+        3 => assert_sorted(cells.iter().map(|cell| seconds(cell)), falling),
+        4 => assert_sorted(cells.iter().map(|cell| latest_use(cell)), falling),
+        _ => assert_sorted(cells.iter().map(|cell| Some(natural(cell))), falling),
     }
 }
 
@@ -630,6 +631,51 @@ fn accounts_without_findings_or_users_say_so() {
         outcome("incomplete", &(undated + &row("bob", 90))),
         "INCOMPLETE\nNo verdict on the account. 1 user could not be judged. None of the other 1 user is NON_COMPLIANT."
     );
+}
+
+#[test]
+fn any_window_and_any_date_can_be_drawn() {
+    let at = |name: &str, date: &str| row(name, 4).replace("2026-03-02T10:00:04+00:00", date);
+    let rows = [at("first", "0001-01-01T00:00:00Z"), at("last", "9999-12-31T23:59:59Z"), row("same", 0)].concat();
+    let browser = Browser::start();
+    let dates = [("far", rows), ("near", row("same", 0)), ("day", row("a day", 86_400) + &row("and more", 86_401))];
+    for (name, rows) in dates {
+        let test = format!("any_{name}");
+        let report = report(&test, &rows);
+        for window in ["0", "1", "60", "86400", "any"] {
+            let page = directory(&test).join(format!("{window}.html"));
+            let output = Command::new(env!("CARGO_BIN_EXE_setup-keys"))
+                .args([
+                    "audit",
+                    "--format",
+                    "html",
+                    "--setup-window-seconds",
+                    window,
+                    "--credential-report",
+                    path(&report),
+                ])
+                .args(["--output", path(&page)])
+                .output()
+                .unwrap();
+            assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+            browser.open(&page);
+            assert_eq!(browser.console(), <[String; 0]>::default(), "a number that is none is an error of the drawing");
+            let outside = browser.texts(
+                "const chart = document.querySelector('.chart.wide'), frame = chart.getBoundingClientRect();
+                return Array.from(chart.querySelectorAll('path, circle, rect, line')).filter((each) => {
+                    const box = each.getBoundingClientRect();
+                    return !each.closest('defs') && (box.left < frame.left - 1 || box.right > frame.right + 1 ||
+                        box.top < frame.top - 1 || box.bottom > frame.bottom + 1);
+                }).map((each) => each.outerHTML)",
+            );
+            assert_eq!(outside, <[String; 0]>::default(), "{name} {window}");
+            let bands = browser.script("return document.querySelectorAll('.chart.wide .window').length");
+            assert_eq!(bands, usize::from(window != "any"));
+            let option = format!("setup-keys remediate --all --setup-window-seconds '{window}' --yes");
+            let text = browser.text("return document.body.innerText");
+            assert_eq!(text.contains(&option), window != "60" && text.contains("How to fix it"), "{option}");
+        }
+    }
 }
 
 #[test]

@@ -82,6 +82,8 @@ struct Shown {
     otherwise: String,
     expiring: String,
     errors: String,
+    any_non_compliant: bool,
+    any_compliant: bool,
     any_excepted: bool,
     any_expiring: bool,
     any_errors: bool,
@@ -172,7 +174,7 @@ pub fn write(report: &AuditReport, output: &mut dyn Write) -> io::Result<()> {
         errors: report.errors.iter().map(|error| printable(error)).collect(),
         rows,
     };
-    page.write_into(&mut &mut *output).map_err(io::Error::from)
+    page.write_into(&mut &mut *output)
 }
 
 /// What the policy of the page allows: `sha256-…` of the text between the tags.
@@ -190,8 +192,8 @@ const fn rank(verdict: &Verdict) -> u8 {
 
 fn row(user: &JudgedUser) -> Row {
     let keys = keys(user);
-    let used =
-        keys.iter().map(|key| key.last_used.as_str()).filter(|used| used.starts_with(|c: char| c.is_ascii_digit()));
+    let dates = keys.iter().map(|key| key.last_used.as_str());
+    let dates = dates.filter(|date| date.starts_with(|c: char| c.is_ascii_digit()));
     let class = ["bad", "exc", "good"][usize::from(rank(&user.verdict))];
     Row {
         name: printable(&user.user_name),
@@ -202,7 +204,7 @@ fn row(user: &JudgedUser) -> Row {
             kind => kind.as_str(),
         },
         seconds: keys.first().map(|key| key.seconds_after_user),
-        last_used: used.max().unwrap_or_default().to_owned(),
+        last_used: dates.max().unwrap_or_default().to_owned(),
         advice: user.annotation.clone(),
         keys,
     }
@@ -223,13 +225,12 @@ fn keys(user: &JudgedUser) -> Vec<Key> {
 
 impl Key {
     fn new(kind: Kind, name: &KeyName, status: &KeyStatus, seconds_after_user: i64, last_use: LastUse) -> Self {
-        let side = if seconds_after_user < 0 { "before" } else { "after" };
         Self {
             kind,
             name: printable(&name.masked()),
             status: printable(status.as_str()),
             seconds_after_user,
-            distance: format!("{} {side}", length(seconds_after_user)),
+            distance: distance(seconds_after_user),
             last_used: match last_use {
                 LastUse::At(time) => time.date_naive().to_string(),
                 LastUse::Never => "never".to_owned(),
@@ -237,6 +238,12 @@ impl Key {
             },
         }
     }
+}
+
+/// `3 s after`, `20 s before`
+fn distance(seconds_after_user: i64) -> String {
+    let side = if seconds_after_user < 0 { "before" } else { "after" };
+    format!("{} {side}", length(seconds_after_user))
 }
 
 fn points(row: &Row) -> impl Iterator<Item = Point> {
@@ -288,6 +295,8 @@ fn shown(summary: Summary, errors: usize) -> Shown {
         otherwise: thousands(compliant - excepted),
         expiring: thousands(expiring),
         errors: thousands(errors),
+        any_non_compliant: non_compliant > 0,
+        any_compliant: compliant > 0,
         any_excepted: excepted > 0,
         any_expiring: expiring > 0,
         any_errors: errors > 0,
@@ -301,7 +310,7 @@ fn source(report: &AuditReport) -> (String, String) {
     };
     match &report.source {
         Source::CredentialReport { file, generated } => {
-            let unknown = "not in the file; IAM may hand out a report that is up to four hours old";
+            let unknown = "the file does not tell; IAM may hand out a report that is up to four hours old";
             (format!("Credential report {}", printable(file)), generated.map_or_else(|| unknown.to_owned(), age))
         }
         Source::Live { report_generated: None } => {
@@ -373,15 +382,15 @@ const fn whose(profile: Profile) -> &'static str {
 fn options(parameters: &Parameters) -> String {
     let given = GivenParameters { profile: Some(parameters.profile), ..GivenParameters::default() };
     let by_profile = given.resolve().to_pairs();
-    let differs = |name: ParameterName, value: &String| {
-        if name == ParameterName::Profile {
-            parameters.profile != Parameters::default().profile
-        } else {
-            by_profile.iter().all(|pair| *pair != (name, value.clone()))
+    let by_default = Parameters::default().to_pairs();
+    let mut options = Vec::new();
+    for pair in parameters.to_pairs() {
+        let known = if pair.0 == ParameterName::Profile { &by_default } else { &by_profile };
+        if !known.contains(&pair) {
+            options.push(format!(" --{} '{}'", pair.0.option(), printable(&pair.1)));
         }
-    };
-    let differing = parameters.to_pairs().into_iter().filter(|(name, value)| differs(*name, value));
-    differing.map(|(name, value)| format!(" --{} '{}'", name.option(), printable(&value))).collect()
+    }
+    options.concat()
 }
 
 fn parameters(parameters: &Parameters) -> Vec<(&'static str, &'static str, String)> {

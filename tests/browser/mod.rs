@@ -1,4 +1,4 @@
-//! A browser: Debian's Chromium without a window, driven over the WebDriver protocol
+//! A browser: Debian's Chromium without a window, driven over the `WebDriver` protocol
 //! (<https://www.w3.org/TR/webdriver2/>), with ports and directories that the system chooses.
 
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use crate::python_support::{Process, isolated, python_file};
 
-/// The member of JSON that holds a reference to an element (WebDriver, "Elements").
+/// The member of JSON that holds a reference to an element (`WebDriver`, "Elements").
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
 
 pub(crate) const TAB: char = '\u{e004}';
@@ -106,7 +106,7 @@ impl Browser {
         self.post("actions", &json!({ "actions": [{ "type": "key", "id": "keyboard", "actions": strokes }] }));
     }
 
-    /// A command of the Chrome DevTools Protocol.
+    /// A command of the Chrome `DevTools` Protocol.
     pub(crate) fn devtools(&self, command: &str, parameters: &Value) -> Value {
         self.post("goog/cdp/execute", &json!({ "cmd": command, "params": parameters }))
     }

@@ -1,7 +1,9 @@
 //! How long after its user each key was made, as a chart: a logarithmic axis of time, the setup window marked on it, and
 //! one lane a kind of key. Few keys are one mark each, of another shape in each lane; many are columns.
 
+use super::{distance, thousands};
 use crate::rule::parameters::SetupWindow;
+use crate::text::count;
 
 /// The most marks in a lane, and the most on top of each other; beyond either a lane shows columns.
 const MOST_MARKS: usize = 300;
@@ -119,7 +121,8 @@ pub(super) struct Bar {
     pub(super) y: f64,
     pub(super) width: f64,
     pub(super) height: f64,
-    pub(super) count: usize,
+    /// How many keys, from when to when.
+    pub(super) label: String,
 }
 
 #[derive(Debug)]
@@ -183,7 +186,7 @@ impl<'a> Lane<'a> {
         let placed = columns.iter().zip(stacks).filter(|(_, stack)| !stack.is_empty());
         let mut lane = Self {
             class: kind.class(),
-            title: format!("{}: {}", kind.title(), super::thousands(total)),
+            title: format!("{}: {}", kind.title(), thousands(total)),
             title_y,
             base,
             marks: Vec::new(),
@@ -205,13 +208,22 @@ impl<'a> Lane<'a> {
         for ((start, end), stack) in placed {
             // One key among thousands must still be seen.
             let height = (unit * float(stack.len())).max(2.0);
-            let count = stack.len();
-            lane.columns.push(Bar { x: start + 0.75, y: base - height, width: end - start - 1.5, height, count });
+            let label = range(stack);
+            lane.columns.push(Bar { x: start + 0.75, y: base - height, width: end - start - 1.5, height, label });
         }
         let round = round_below(highest);
-        lane.scale = Some(Tick { at: base - unit * float(round), label: super::thousands(round) });
+        lane.scale = Some(Tick { at: base - unit * float(round), label: thousands(round) });
         lane
     }
+}
+
+/// `12 keys, 45 s after to 52 s after the user`
+fn range(stack: &[&Point]) -> String {
+    let seconds = || stack.iter().map(|point| point.seconds_after_user);
+    let (from, to) = (seconds().min().unwrap_or_default(), seconds().max().unwrap_or_default());
+    let (from, to) = (distance(from), distance(to));
+    let when = if from == to { from } else { format!("{from} to {to}") };
+    format!("{}, {when} the user", count(stack.len(), "key"))
 }
 
 /// The largest 1, 2 or 5 times a power of ten that is not over `number`, which is at least 1.

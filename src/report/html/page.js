@@ -15,6 +15,8 @@
 
   const rows = Array.from(body.rows, (tr) => ({ tr, verdict: order.indexOf(tr.className), text: null, shown: null }));
   let sorted = rows;
+  // Whether the page has all rows in that order. Else only those shown are, at its top.
+  let arranged = true;
   let all = false;
 
   const haystack = (row) => (row.text ??= row.tr.textContent.toLowerCase());
@@ -29,19 +31,29 @@
     (row) => cell(row, 5).textContent,
   ];
 
+  const place = (first) => {
+    const moved = document.createDocumentFragment();
+    for (const row of first) moved.append(row.tr);
+    body.prepend(moved);
+    arranged ||= first === sorted;
+  };
+
   const show = () => {
     const wanted = text.value.trim().toLowerCase().split(/\s+/).filter(Boolean);
     const verdict = order.indexOf(form.elements.verdict.value);
     let matches = 0;
+    const shown = [];
     for (const row of sorted) {
       const match = (verdict < 0 || row.verdict === verdict) && wanted.every((word) => haystack(row).includes(word));
       if (match) matches += 1;
       const state = !match ? "out" : all || matches <= SHOWN ? "" : "later";
+      if (!state) shown.push(row);
       if (row.shown !== state) {
         row.shown = state;
         row.tr.className = state ? `${order[row.verdict]} ${state}` : order[row.verdict];
       }
     }
+    if (!arranged) place(all ? sorted : shown);
     const cut = !all && matches > SHOWN;
     more.hidden = !cut;
     more.firstElementChild.textContent = `Show all ${number.format(matches)}`;
@@ -61,10 +73,8 @@
       return down ? compare(b.value, a.value) : compare(a.value, b.value);
     });
     sorted = keyed.map((each) => each.row);
+    arranged = false;
     show();
-    const moved = document.createDocumentFragment();
-    for (const row of sorted) moved.append(row.tr);
-    body.append(moved);
   };
 
   Array.from(table.tHead.rows[0].cells).forEach((header, column) => {
@@ -78,6 +88,7 @@
 
   form.addEventListener("submit", (event) => event.preventDefault());
   form.addEventListener("input", show);
+  addEventListener("beforeprint", () => arranged || place(sorted));
   more.addEventListener("click", () => {
     all = true;
     show();
