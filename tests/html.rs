@@ -672,8 +672,8 @@ fn any_window_and_any_date_can_be_drawn() {
             let bands = browser.script("return document.querySelectorAll('.chart.wide .window').length");
             assert_eq!(bands, usize::from(window != "any"));
             let option = format!("setup-keys remediate --all --setup-window-seconds '{window}' --yes");
-            let text = browser.text("return document.body.innerText");
-            assert_eq!(text.contains(&option), window != "60" && text.contains("How to fix it"), "{option}");
+            let shown = browser.text("return document.body.innerText");
+            assert_eq!(shown.contains(&option), window != "60" && shown.contains("How to fix it"), "{option}");
         }
     }
 }

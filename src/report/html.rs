@@ -47,7 +47,7 @@ struct Page<'a> {
     exceptions_seen: bool,
     no_exceptions: &'static str,
     outcome: Outcome,
-    summary: Shown,
+    summary: Summary,
     expiring_days: u32,
     rule_in_words: String,
     profile: Profile,
@@ -70,23 +70,6 @@ struct Outcome {
     class: &'static str,
     word: &'static str,
     sentence: String,
-}
-
-/// The counts, as they are shown.
-struct Shown {
-    total: String,
-    compliant: String,
-    non_compliant: String,
-    excepted: String,
-    /// COMPLIANT without an exception.
-    otherwise: String,
-    expiring: String,
-    errors: String,
-    any_non_compliant: bool,
-    any_compliant: bool,
-    any_excepted: bool,
-    any_expiring: bool,
-    any_errors: bool,
 }
 
 /// A user in the table.
@@ -157,7 +140,7 @@ pub fn write(report: &AuditReport, output: &mut dyn Write) -> io::Result<()> {
         exceptions_seen: matches!(report.source, Source::Live { .. }),
         no_exceptions: NO_EXCEPTIONS,
         outcome: outcome(summary, report.errors.len()),
-        summary: shown(summary, report.errors.len()),
+        summary,
         expiring_days: EXPIRING_DAYS,
         rule_in_words: rule_in_words(&report.parameters),
         profile: report.parameters.profile,
@@ -283,24 +266,6 @@ fn outcome(summary: Summary, errors: usize) -> Outcome {
         if excepted > 0 { format!(", {} of them by exception", thousands(excepted)) } else { String::new() };
     let all = if compliant == 1 { "The one user is".to_owned() } else { format!("All {} are", users(compliant)) };
     Outcome { class: "good", word: "COMPLIANT", sentence: format!("{all} compliant{by_exception}.") }
-}
-
-fn shown(summary: Summary, errors: usize) -> Shown {
-    let Summary { compliant, non_compliant, excepted, expiring, total } = summary;
-    Shown {
-        total: thousands(total),
-        compliant: thousands(compliant),
-        non_compliant: thousands(non_compliant),
-        excepted: thousands(excepted),
-        otherwise: thousands(compliant - excepted),
-        expiring: thousands(expiring),
-        errors: thousands(errors),
-        any_non_compliant: non_compliant > 0,
-        any_compliant: compliant > 0,
-        any_excepted: excepted > 0,
-        any_expiring: expiring > 0,
-        any_errors: errors > 0,
-    }
 }
 
 /// Where the facts come from, and how old they are.
