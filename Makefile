@@ -1,5 +1,5 @@
 # `make test` is the one command: on a machine with Rust, Python 3 and a C compiler it sets up what it needs and runs
-# everything. CI calls it.
+# everything (a browser with apt-get, where there is none). CI calls it.
 
 CARGO ?= cargo
 export RUSTDOCFLAGS = -D warnings

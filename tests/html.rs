@@ -683,7 +683,7 @@ fn any_window_and_any_date_can_be_drawn() {
 fn the_picture_of_the_readme() {
     let browser = Browser::start();
     browser.emulate("screen", "light");
-    browser.resize(1100, 1090);
+    browser.resize(1080, 1050);
     browser.open(&page_of("picture", EXAMPLE));
     fs::write("docs/audit-report.png", browser.picture()).unwrap();
 }
