@@ -1,12 +1,14 @@
 //! The result of an audit, and its forms: one file a format.
 //!
-//! An audit tells a [`Sink`] of each user as it is judged. Forms of one line a user ([`csv`], [`lines`]) write it at once, so
+//! An audit tells a [`Sink`] of each user as it is judged. Forms of one line a user ([`csv`], [`lines`], [`ocsf`]) write it at once, so
 //! their memory does not grow with the account; the others [`Collect`] the users and write an [`AuditReport`] at the end.
 
 pub mod control;
 pub mod csv;
 pub mod json;
 pub mod lines;
+pub mod ocsf;
+pub mod sarif;
 pub mod table;
 
 use std::io::{self, Write};

@@ -80,6 +80,10 @@ enum Format {
     Jsonl,
     /// For spreadsheets: a row a user, written as it is judged; cells that would be formulas get an apostrophe in front
     Csv,
+    /// SARIF 2.1.0, for code scanning: a result for each user with setup keys
+    Sarif,
+    /// OCSF 1.5.0, for security data lakes: a Compliance Finding a user and a line, written as it is judged
+    Ocsf,
 }
 
 impl Format {
@@ -93,6 +97,8 @@ impl Format {
             Self::Table => Box::new(Collect::new(settings, move |report| report::table::write(report, style, output))),
             Self::Json => Box::new(Collect::new(settings, |report| report::json::write(report, output))),
             Self::Jsonl => Box::new(report::lines::json_lines(settings, output)),
+            Self::Ocsf => Box::new(report::ocsf::ocsf(settings, output)),
+            Self::Sarif => Box::new(Collect::new(settings, |report| report::sarif::write(report, output))),
             Self::Csv => Box::new(report::csv::Csv::new(&settings, output)),
         }
     }

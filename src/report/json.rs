@@ -35,7 +35,7 @@ struct Audit<'a> {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Account<'a> {
+pub(super) struct Account<'a> {
     account: Option<&'a str>,
     source: Origin<'a>,
     summary: Summary,
@@ -107,7 +107,7 @@ pub fn write(report: &AuditReport, output: &mut dyn Write) -> io::Result<()> {
         source: origin(&report.source),
         control: Control::of(report.parameters.profile),
         summary: report.summary(),
-        accounts: report.accounts.iter().map(account).collect(),
+        accounts: accounts(report),
         users: report
             .users
             .iter()
@@ -164,6 +164,10 @@ impl<F: Formatter> Formatter for Harmless<F> {
 /// Every parameter by its name.
 pub(super) fn parameters(parameters: &Parameters) -> BTreeMap<&'static str, String> {
     parameters.to_pairs().into_iter().map(|(name, value)| (name.as_str(), value)).collect()
+}
+
+pub(super) fn accounts(report: &AuditReport) -> Vec<Account<'_>> {
+    report.accounts.iter().map(account).collect()
 }
 
 fn account(judged: &JudgedAccount) -> Account<'_> {

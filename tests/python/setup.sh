@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Sets up in target/python what tests/moto.rs, tests/emulator.rs and tests/templates.rs need: a virtual environment
-# with moto, and AWS's Lambda runtime interface emulator. Does nothing if both are there; may run twice at once.
+# Sets up in target/python what tests/moto.rs, tests/emulator.rs, tests/templates.rs and tests/formats.rs need: a virtual
+# environment with moto and validators, and AWS's Lambda runtime interface emulator. Does nothing if both are there; may run twice at once.
 set -euo pipefail
 
 here=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
@@ -34,6 +34,7 @@ pip() {
 }
 pip install --requirement "$here/requirements.txt"
 pip install --requirement "$here/requirements-scripts.txt"
+pip install --requirement "$here/requirements-formats.txt"
 
 pip download --no-deps --dest "$python/wheels" --requirement /dev/stdin <<<"$sam_cli"
 "$python/bin/python" - "$python"/wheels/aws_sam_cli-*.whl "$rie" >"$python/aws-lambda-rie" <<'PYTHON'
