@@ -101,13 +101,13 @@ impl JudgedUser {
     #[must_use]
     pub fn new(facts: Facts, verdict: Verdict, parameters: &Parameters) -> Self {
         let annotation = verdict.annotation(parameters);
-        Self { user_name: facts.user_name, user_id: facts.user_id, arn: facts.arn, verdict, annotation, location: None }
+        Self::annotated(facts, verdict, annotation)
     }
 
-    /// The same at this place of a credential report.
+    /// The same, with the verdict's annotation.
     #[must_use]
-    pub fn at(self, location: Location) -> Self {
-        Self { location: Some(location), ..self }
+    pub fn annotated(facts: Facts, verdict: Verdict, annotation: String) -> Self {
+        Self { user_name: facts.user_name, user_id: facts.user_id, arn: facts.arn, verdict, annotation, location: None }
     }
 
     /// The account of its ARN.

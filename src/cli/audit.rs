@@ -16,7 +16,7 @@ use crate::aws::{self, Live};
 use crate::credential_report::ReportError;
 use crate::report::{self, Collect, JudgedAccount, JudgedUser, Location, Settings, Sink, Source};
 use crate::rule::facts::Facts;
-use crate::rule::verdict::{Summary, Verdict};
+use crate::rule::verdict::{Annotations, Summary, Verdict};
 use crate::sweep::judge_account_with_report;
 use crate::text::printable;
 
@@ -110,7 +110,7 @@ impl Audit {
         let path = self.output.as_deref();
         let mut output = Output::new(path);
         let sink = self.format.sink(settings.clone(), console::style(path.is_some()), &mut output);
-        let mut auditing = Auditing::new(settings, sink);
+        let mut auditing = Auditing::new(&settings, sink);
         let unwritten = |error| Output::failure(path, &error);
         if self.credential_report.is_empty() {
             auditing.live(self.save_report).await?.map_err(unwritten)?;
@@ -127,7 +127,8 @@ impl Audit {
 
 /// An audit under way.
 struct Auditing<'a> {
-    settings: Settings,
+    settings: &'a Settings,
+    annotations: Annotations<'a>,
     sink: Box<dyn Sink + 'a>,
     accounts: Vec<JudgedAccount>,
     /// Of each account the report that it was judged by.
@@ -140,9 +141,10 @@ struct Auditing<'a> {
 }
 
 impl<'a> Auditing<'a> {
-    fn new(settings: Settings, sink: Box<dyn Sink + 'a>) -> Self {
+    fn new(settings: &'a Settings, sink: Box<dyn Sink + 'a>) -> Self {
         Self {
             settings,
+            annotations: Annotations::new(&settings.parameters),
             sink,
             accounts: Vec::new(),
             judged_by: HashMap::new(),
@@ -152,9 +154,10 @@ impl<'a> Auditing<'a> {
         }
     }
 
-    fn user(&mut self, user: JudgedUser) -> io::Result<()> {
-        self.summary.count(&user.verdict);
-        self.sink.user(user)
+    fn user(&mut self, facts: Facts, verdict: Verdict, location: Option<Location>) -> io::Result<()> {
+        self.summary.count(&verdict);
+        let annotation = self.annotations.of(&verdict);
+        self.sink.user(JudgedUser { location, ..JudgedUser::annotated(facts, verdict, annotation) })
     }
 
     fn error(&mut self, message: &str) {
@@ -190,7 +193,7 @@ impl<'a> Auditing<'a> {
             match judged {
                 Ok((verdict, row)) => {
                     let location = Location { file: Arc::clone(&file), line: row.line };
-                    self.user(JudgedUser::new(row.facts, verdict, &self.settings.parameters).at(location))?;
+                    self.user(row.facts, verdict, Some(location))?;
                 }
                 Err(error @ ReportError::Unreadable(_)) => {
                     self.error(&report.locate(&error));
@@ -259,7 +262,7 @@ impl<'a> Auditing<'a> {
                 Some(Ok(Verdict::NotApplicable(_))) => continue,
                 Some(Ok(verdict)) => {
                     let facts = Facts { user_id: Some(user.id), arn: Some(user.arn), ..Facts::unread(user.name) };
-                    if let Err(error) = self.user(JudgedUser::new(facts, verdict, &self.settings.parameters)) {
+                    if let Err(error) = self.user(facts, verdict, None) {
                         return Ok(Err(error));
                     }
                     continue;

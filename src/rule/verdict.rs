@@ -195,6 +195,33 @@ impl Cleared {
     }
 }
 
+/// Annotations under the same parameters: that of most users is the same, and is made once.
+#[derive(Debug, Clone)]
+pub struct Annotations<'a> {
+    parameters: &'a Parameters,
+    no_setup_key: String,
+    no_login_profile: String,
+}
+
+impl<'a> Annotations<'a> {
+    /// Under these parameters.
+    #[must_use]
+    pub fn new(parameters: &'a Parameters) -> Self {
+        let of = |cleared| Verdict::Compliant(cleared).annotation(parameters);
+        Self { parameters, no_setup_key: of(Cleared::NoSetupKey), no_login_profile: of(Cleared::NoLoginProfile) }
+    }
+
+    /// The verdict's [annotation](Verdict::annotation).
+    #[must_use]
+    pub fn of(&self, verdict: &Verdict) -> String {
+        match verdict {
+            Verdict::Compliant(Cleared::NoSetupKey) => self.no_setup_key.clone(),
+            Verdict::Compliant(Cleared::NoLoginProfile) => self.no_login_profile.clone(),
+            other => other.annotation(self.parameters),
+        }
+    }
+}
+
 impl NotApplicable {
     const fn annotation(self) -> &'static str {
         match self {
