@@ -28,6 +28,7 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 use crate::clock;
 use crate::credential_report::{self, ReportError, Rows};
 use crate::rule::parameters::Profile;
+use crate::text::printable;
 use console::Console;
 use output::write_to;
 
@@ -130,7 +131,7 @@ fn show_warnings() {
 
 /// One line on standard error; where that is closed, nobody is left to tell.
 fn complain(message: &str) {
-    let _ = writeln!(io::stderr(), "error: {message}");
+    let _ = writeln!(io::stderr(), "error: {}", printable(message));
 }
 
 /// A file to read, `-` for standard input.

@@ -1,7 +1,7 @@
 //! `setup-keys audit`: judges a whole account.
 
 use std::collections::HashMap;
-use std::io::{self, Write};
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::{fs, mem};
@@ -120,7 +120,7 @@ impl Audit {
             }
         }
         let outcome = auditing.end().map_err(unwritten)?;
-        output.flush().map_err(unwritten)?;
+        output.finish()?;
         Ok(outcome)
     }
 }

@@ -30,6 +30,12 @@ impl<'a> Output<'a> {
         Failure(format!("{name}: {error}"))
     }
 
+    /// Has everything written that is still held back, if there is anything.
+    pub(super) fn finish(mut self) -> Result<(), Failure> {
+        let finished = self.opened.as_mut().map_or(Ok(()), Write::flush);
+        finished.map_err(|error| Self::failure(self.path, &error))
+    }
+
     fn open(&mut self) -> io::Result<&mut BufWriter<Target>> {
         let opened = match self.opened.take() {
             Some(opened) => opened,
@@ -93,5 +99,6 @@ pub(super) fn write_to(
     write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
 ) -> Result<(), Failure> {
     let mut output = Output::new(path);
-    write(&mut output).and_then(|()| output.flush()).map_err(|error| Output::failure(path, &error))
+    write(&mut output).map_err(|error| Output::failure(path, &error))?;
+    output.finish()
 }

@@ -35,9 +35,7 @@ fn files(input: &Input) -> Result<Vec<Input>, Failure> {
     let mut found = Vec::new();
     for entry in matches {
         let path = entry.map_err(|error| format!("{}: {}", error.path().display(), error.error()))?;
-        if path.is_dir() {
-            found.extend(in_directory(&path)?);
-        } else {
+        if !path.is_dir() {
             found.push(Input(path));
         }
     }

@@ -35,7 +35,8 @@ impl<C> Sink for Lines<'_, C> {
     fn error(&mut self, _message: &str) {}
 
     fn end(self: Box<Self>, _accounts: Vec<JudgedAccount>) -> io::Result<()> {
-        Ok(())
+        // Also without a user there is an output.
+        self.output.flush()
     }
 }
 
