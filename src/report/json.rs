@@ -28,14 +28,14 @@ struct Audit<'a> {
     source: Origin<'a>,
     control: Control,
     summary: Summary,
-    accounts: Vec<Account<'a>>,
+    accounts: Vec<OneAccount<'a>>,
     users: Vec<UserOfAccount<'a>>,
     errors: &'a [String],
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Account<'a> {
+pub(super) struct OneAccount<'a> {
     account: Option<&'a str>,
     source: Origin<'a>,
     summary: Summary,
@@ -166,12 +166,12 @@ pub(super) fn parameters(parameters: &Parameters) -> BTreeMap<&'static str, Stri
     parameters.to_pairs().into_iter().map(|(name, value)| (name.as_str(), value)).collect()
 }
 
-pub(super) fn accounts(report: &AuditReport) -> Vec<Account<'_>> {
+pub(super) fn accounts(report: &AuditReport) -> Vec<OneAccount<'_>> {
     report.accounts.iter().map(account).collect()
 }
 
-fn account(judged: &JudgedAccount) -> Account<'_> {
-    Account {
+fn account(judged: &JudgedAccount) -> OneAccount<'_> {
+    OneAccount {
         account: judged.account.as_deref(),
         source: origin(&judged.source),
         summary: judged.summary,

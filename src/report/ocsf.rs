@@ -42,7 +42,7 @@ struct Common {
 }
 
 #[derive(Serialize)]
-struct Finding<'a> {
+struct Event<'a> {
     #[serde(flatten)]
     common: &'a Common,
     severity_id: u32,
@@ -70,7 +70,7 @@ struct Unmapped<'a> {
 }
 
 /// A finding a user.
-pub fn ocsf<'a>(settings: Settings, output: Output<'a>) -> Lines<'a, impl Sized + use<'a>> {
+pub fn ocsf(settings: Settings, output: Output<'_>) -> Lines<'_, impl Sized + use<>> {
     let common = common(&settings);
     Lines::new(output, settings, common, |user, settings, common, output| {
         json::write_line(&finding(user, settings, common), output)
@@ -113,7 +113,7 @@ fn common(settings: &Settings) -> Common {
     }
 }
 
-fn finding<'a>(user: &'a JudgedUser, settings: &Settings, common: &'a Common) -> Finding<'a> {
+fn finding<'a>(user: &'a JudgedUser, settings: &Settings, common: &'a Common) -> Event<'a> {
     let arn = user.arn.as_deref().unwrap_or(&user.user_name);
     let found = user.verdict.compliance_type() == ComplianceType::NonCompliant;
     let (severity_id, severity) = if found { (3, "Medium") } else { (1, "Informational") };
@@ -131,7 +131,7 @@ fn finding<'a>(user: &'a JudgedUser, settings: &Settings, common: &'a Common) ->
         resource["uid_alt"] = id.as_str().into();
     }
     let source = if user.location.is_some() { "IAM credential report" } else { "IAM" };
-    Finding {
+    Event {
         common,
         severity_id,
         severity,
