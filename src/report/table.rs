@@ -2,7 +2,7 @@
 
 use std::io::{self, IsTerminal, Write};
 
-use comfy_table::{Cell, Color, ColumnConstraint, ContentArrangement, Table, presets};
+use comfy_table::{Cell, Color, ColumnConstraint, ContentArrangement, Table, Width, presets};
 
 use super::{AuditReport, JudgedUser, NO_EXCEPTIONS, Source, iso};
 use crate::rule::exception::{EXPIRING_DAYS, Exception};
@@ -63,11 +63,8 @@ pub fn write(report: &AuditReport, style: Style, output: &mut dyn Write) -> io::
     } else {
         table.force_no_tty();
     }
-    // What tells the users apart is not cut up to make room for sentences.
-    for (place, column) in table.column_iter_mut().enumerate() {
-        if place == usize::from(several) + 1 || several && place == 0 {
-            column.set_constraint(ColumnConstraint::ContentWidth);
-        }
+    if let Some(width) = style.width {
+        keep_names_whole(&mut table, width);
     }
     write_table(&table, output)?;
     writeln!(output)?;
@@ -114,6 +111,21 @@ pub fn write(report: &AuditReport, style: Style, output: &mut dyn Write) -> io::
         )?;
     }
     Ok(())
+}
+
+/// What tells the users apart is not cut up to make room for sentences, unless it would take the room of all else.
+fn keep_names_whole(table: &mut Table, width: u16) {
+    let most = width / 5 * 2;
+    let widths = table.column_max_content_widths();
+    let Some((_sentences, names)) = widths.split_last() else { return };
+    let longest_name = names.len().saturating_sub(2);
+    for (place, column) in table.column_iter_mut().take(names.len()).enumerate() {
+        column.set_constraint(if place == longest_name && widths[place] > most {
+            ColumnConstraint::Absolute(Width::Fixed(most))
+        } else {
+            ColumnConstraint::ContentWidth
+        });
+    }
 }
 
 const fn color(verdict: &Verdict) -> Option<Color> {

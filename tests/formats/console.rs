@@ -68,6 +68,16 @@ cases! { fits:
 }
 
 #[test]
+fn a_name_as_long_as_iam_allows_leaves_room_for_the_rest() {
+    let name = format!("{:x<64}", "ivan.ops");
+    let path = directory("long_name").join("report.csv");
+    fs::write(&path, report_of("111122223333", |report| report.replace("\"ivan,ops@example.com\"", &name))).unwrap();
+    let shown = terminal(80, &[("NO_COLOR", "1")], &["audit", "--credential-report", text(&path)]);
+    let row = shown.lines().find(|line| line.starts_with(" ivan.ops")).unwrap();
+    assert!(row.chars().count() <= 80 && row.contains("  NON_COMPLIANT  1 setup key: key 2 made 9 s"), "{shown}");
+}
+
+#[test]
 fn quiet_leaves_out_what_to_do_next() {
     let output = run(&[AUDIT, &["--quiet"]].concat());
     let shown = stdout(&output);
