@@ -95,9 +95,12 @@ pub struct Rows<R> {
     seen: HashSet<Box<str>>,
     generated: Option<DateTime<Utc>>,
     account: Option<String>,
-    /// The ARN of the row before up to its resource: where the next starts the same, its account is the same.
+    /// The first ARN up to its resource: one that starts the same is of the same account.
     arn_start: String,
 }
+
+/// What IAM allows an account by default: no set of so many users has to grow.
+const USERS: usize = 5000;
 
 /// Bytes read at once: a report is up to some megabytes, and the reader's own 8 KiB would mean a call for every 30 rows.
 const BUFFER: usize = 64 * 1024;
@@ -237,7 +240,7 @@ impl<R: Read> Rows<R> {
             records,
             record: ByteRecord::new(),
             columns,
-            seen: HashSet::new(),
+            seen: HashSet::with_capacity(USERS),
             generated,
             account: None,
             arn_start: String::new(),
@@ -264,20 +267,28 @@ impl<R: Read> Rows<R> {
         if user_name.is_empty() {
             return Err("column `user` is empty".to_owned());
         }
-        if self.arn_start.is_empty() || !arn.starts_with(&self.arn_start) {
-            let Some((_, account)) = partition_and_account(arn) else {
-                return Err(format!("column `arn`: `{}` is not an ARN", text::excerpt(arn, 64)));
-            };
-            match &self.account {
-                None => self.account = Some(account.to_owned()),
-                Some(first) if first != account => {
-                    return Err(format!("column `arn`: account `{account}` is not that of the rows before, `{first}`"));
+        let resource = match arn.strip_prefix(self.arn_start.as_str()) {
+            Some(resource) if !self.arn_start.is_empty() => resource,
+            _ => {
+                let Some((_, account)) = partition_and_account(arn) else {
+                    return Err(format!("column `arn`: `{}` is not an ARN", text::excerpt(arn, 64)));
+                };
+                match &self.account {
+                    None => {
+                        self.account = Some(account.to_owned());
+                        self.arn_start = arn.split_inclusive(':').take(5).collect();
+                        &arn[self.arn_start.len()..]
+                    }
+                    Some(first) if first != account => {
+                        let problem = format!("account `{account}` is not that of the rows before, `{first}`");
+                        return Err(format!("column `arn`: {problem}"));
+                    }
+                    // Another partition: no resource starts like an ARN.
+                    Some(_) => arn,
                 }
-                Some(_) => {}
             }
-            self.arn_start = arn.splitn(6, ':').take(5).flat_map(|part| [part, ":"]).collect();
-        }
-        if !self.seen.insert(arn.into()) {
+        };
+        if !self.seen.insert(resource.into()) {
             return Ok(None);
         }
         let mut facts =
@@ -368,7 +379,7 @@ struct Cells<'a> {
 
 impl<'a> Cells<'a> {
     fn text(&self, place: usize) -> Result<&'a str, String> {
-        let bytes = self.record.get(place).unwrap_or_default();
+        let bytes = self.bytes(place);
         let text =
             std::str::from_utf8(bytes).map_err(|_| format!("column `{}` is not UTF-8", self.columns.names[place]))?;
         // As good as every cell starts and ends with what is no space.
@@ -378,15 +389,22 @@ impl<'a> Cells<'a> {
         }
     }
 
+    fn bytes(&self, place: usize) -> &'a [u8] {
+        self.record.get(place).unwrap_or_default()
+    }
+
     /// Whether the cell says that there is nothing.
     fn is_blank(&self, place: usize) -> bool {
         self.text(place).is_ok_and(says_nothing)
     }
 
     fn time(&self, place: usize) -> Result<Option<DateTime<Utc>>, String> {
-        // Both forms that IAM has written; text of another form goes the general way.
-        let bytes = self.record.get(place).unwrap_or_default();
-        if let Some(time) = bytes.strip_suffix(b"Z").or_else(|| bytes.strip_suffix(b"+00:00")).and_then(utc_time) {
+        // What IAM writes comes first; text of another form goes the general way.
+        let bytes = self.bytes(place);
+        if bytes == b"N/A" {
+            return Ok(None);
+        }
+        if let Some(time) = utc_time(bytes) {
             return Ok(Some(time));
         }
         let Ok(text) = self.text(place) else { return Err(format!("{}, which is not a time", self.quote(place))) };
@@ -398,6 +416,11 @@ impl<'a> Cells<'a> {
     }
 
     fn flag(&self, place: usize) -> Result<Option<bool>, String> {
+        match self.bytes(place) {
+            b"true" => return Ok(Some(true)),
+            b"false" => return Ok(Some(false)),
+            _ => {}
+        }
         match self.text(place)? {
             text if text.eq_ignore_ascii_case("true") => Ok(Some(true)),
             text if text.eq_ignore_ascii_case("false") => Ok(Some(false)),
@@ -419,18 +442,20 @@ fn says_nothing(text: &str) -> bool {
     matches!(text, "" | "N/A" | "not_supported" | "no_information")
 }
 
-/// Exactly `2026-03-02T10:15:01`, a time of the calendar.
+/// Exactly `2026-03-02T10:15:01Z` or `2026-03-02T10:15:01+00:00`, a time of the calendar.
 fn utc_time(text: &[u8]) -> Option<DateTime<Utc>> {
-    let &[y1, y2, y3, y4, b'-', o1, o2, b'-', d1, d2, b'T', h1, h2, b':', m1, m2, b':', s1, s2] = text else {
+    let (&[c1, c2, y1, y2, b'-', o1, o2, b'-', d1, d2, b'T', h1, h2, b':', m1, m2, b':', s1, s2], b"Z" | b"+00:00") =
+        text.split_first_chunk()?
+    else {
         return None;
     };
-    let number = |digits: &[u8]| {
-        let add = |sum: u32, digit: &u8| digit.is_ascii_digit().then(|| sum * 10 + u32::from(digit - b'0'));
-        digits.iter().try_fold(0, add)
+    let number = |tens: u8, ones: u8| {
+        let (tens, ones) = (tens.wrapping_sub(b'0'), ones.wrapping_sub(b'0'));
+        (tens < 10 && ones < 10).then(|| u32::from(tens * 10 + ones))
     };
-    let year = i32::try_from(number(&[y1, y2, y3, y4])?).ok()?;
-    let day = NaiveDate::from_ymd_opt(year, number(&[o1, o2])?, number(&[d1, d2])?)?;
-    Some(day.and_hms_opt(number(&[h1, h2])?, number(&[m1, m2])?, number(&[s1, s2])?)?.and_utc())
+    let year = number(c1, c2)? * 100 + number(y1, y2)?;
+    let day = NaiveDate::from_ymd_opt(i32::try_from(year).ok()?, number(o1, o2)?, number(d1, d2)?)?;
+    Some(day.and_hms_opt(number(h1, h2)?, number(m1, m2)?, number(s1, s2)?)?.and_utc())
 }
 
 /// A credential report in place of live IAM, to replay an event offline.

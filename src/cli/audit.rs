@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::{fs, mem};
 
-use clap::{Args, ValueEnum};
+use clap::{Args, ValueEnum, ValueHint};
 
 use super::output::Output;
 use super::parameters::RuleOptions;
@@ -33,7 +33,7 @@ pub(super) struct Audit {
     /// or the bare base64 text of its Content. A directory means every *.csv and *.json in it, a quoted pattern every file
     /// that fits, `-` standard input; may be given more than once, one report an account. A report has no tags, so no
     /// exceptions are seen
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::AnyPath)]
     credential_report: Vec<Input>,
 
     /// Keep the credential report that was judged by, as IAM gave it, in this file

@@ -110,16 +110,64 @@ fn setup_keys(keys: &[SetupKey]) -> String {
 }
 
 fn push_cell(row: &mut Vec<u8>, cell: &str) {
-    let is_plain = |byte: &u8| matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b',');
-    let is_formula = cell.starts_with(['=', '+', '-', '@', '\t', '\r', '＝', '＋', '－', '＠']);
-    if !is_formula && cell.as_bytes().iter().all(is_plain) {
+    if is_plain(cell.as_bytes()) {
         row.extend_from_slice(cell.as_bytes());
         return;
     }
     row.push(b'"');
-    if is_formula {
+    if cell.starts_with(FORMULA) {
         row.push(b'\'');
     }
     row.extend_from_slice(text::printable(cell).replace('"', "\"\"").as_bytes());
     row.push(b'"');
+}
+
+/// What a formula starts with; the wide forms are those of East Asian keyboards.
+const FORMULA: [char; 10] = ['=', '+', '-', '@', '\t', '\r', '\u{ff1d}', '\u{ff0b}', '\u{ff0d}', '\u{ff20}'];
+
+/// Whether a cell can stand as it is: ASCII without control characters, quotes and commas, and no formula.
+fn is_plain(cell: &[u8]) -> bool {
+    let [first, ..] = cell else { return true };
+    if matches!(first, b'=' | b'+' | b'-' | b'@') {
+        return false;
+    }
+    // Eight bytes at once: this looks at every byte that is written, which is most of the work of a row.
+    let (words, rest) = cell.as_chunks::<8>();
+    words.iter().all(|word| is_plain_word(u64::from_ne_bytes(*word))) && rest.iter().all(|byte| is_plain_byte(*byte))
+}
+
+const fn is_plain_byte(byte: u8) -> bool {
+    matches!(byte, b' '..=b'~') && byte != b'"' && byte != b','
+}
+
+/// [`is_plain_byte`] of each byte of a word; it may say no where a byte is fine, never yes where one is not.
+const fn is_plain_word(word: u64) -> bool {
+    const ONES: u64 = u64::MAX / 255;
+    const HIGHS: u64 = ONES << 7;
+    // The high bit of each byte of `below` tells that the byte is less than `limit`, itself at most 0x80.
+    const fn below(word: u64, limit: u64) -> u64 {
+        word.wrapping_sub(ONES * limit) & !word
+    }
+    const fn equal(word: u64, byte: u64) -> u64 {
+        below(word ^ (ONES * byte), 1)
+    }
+    let marks = word | below(word, 0x20) | equal(word, 0x22) | equal(word, 0x2c) | equal(word, 0x7f);
+    marks & HIGHS == 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{is_plain, is_plain_byte};
+
+    #[test]
+    fn a_word_is_plain_when_all_its_bytes_are() {
+        for byte in 0..=u8::MAX {
+            for place in 0..8 {
+                let mut word = *b"a plain ";
+                word[place] = byte;
+                let is_formula = place == 0 && b"=+-@".contains(&byte);
+                assert_eq!(is_plain(&word), is_plain_byte(byte) && !is_formula, "{byte:#x} at {place}");
+            }
+        }
+    }
 }
