@@ -127,7 +127,22 @@ pub async fn judge_account(
     now: DateTime<Utc>,
     progress: impl Fn(usize, usize),
 ) -> Result<JudgedAccount, Error> {
-    let report = Report::read(&aws.until(Some(share_of_time(aws))), now).await;
+    judge_account_with_report(aws, parameters, now, progress, |_| {}).await
+}
+
+/// The same; `keep` is shown the credential report as IAM gave it, if there is one.
+///
+/// # Errors
+///
+/// - [`Error::Call`] if the users cannot be listed.
+pub async fn judge_account_with_report(
+    aws: &Live,
+    parameters: &Parameters,
+    now: DateTime<Utc>,
+    progress: impl Fn(usize, usize),
+    keep: impl FnOnce(&[u8]),
+) -> Result<JudgedAccount, Error> {
+    let report = Report::read(&aws.until(Some(share_of_time(aws))), now, keep).await;
     let listed = before(aws.deadline(), aws.iam.users()).await.unwrap_or_else(|| {
         Err(CallError {
             operation: "iam:ListUsers",
@@ -226,8 +241,8 @@ struct Report {
 
 impl Report {
     /// The report, or `None` with a warning: then every user is read live.
-    async fn read(aws: &Live, now: DateTime<Utc>) -> Option<Self> {
-        let mut rows = match aws.iam.credential_report().await {
+    async fn read(aws: &Live, now: DateTime<Utc>, keep: impl FnOnce(&[u8])) -> Option<Self> {
+        let mut rows = match aws.iam.credential_report(keep).await {
             Ok(rows) => rows,
             Err(error) => {
                 tracing::warn!(

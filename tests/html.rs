@@ -634,6 +634,40 @@ fn accounts_without_findings_or_users_say_so() {
 }
 
 #[test]
+fn several_accounts_are_told_apart() {
+    let one = report("accounts", &(row("alice", 4) + &row("bob", 90)));
+    let other = one.with_file_name("other.csv");
+    fs::write(&other, fs::read_to_string(&one).unwrap().replace("111122223333", "444455556666")).unwrap();
+    let missing = one.with_file_name("missing.csv");
+    let page = one.with_file_name("audit.html");
+    let output = Command::new(env!("CARGO_BIN_EXE_setup-keys"))
+        .args(["audit", "--format", "html", "--now", NOW, "--output", path(&page)])
+        .args([&one, &other, &missing].into_iter().flat_map(|file| ["--credential-report", path(file)]))
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    let browser = Browser::start();
+    browser.open(&page);
+    assert_eq!(browser.text("return document.querySelector('header b').textContent"), "2 accounts");
+    let outcome = browser.text("return document.querySelector('.outcome p').textContent");
+    assert_eq!(
+        outcome,
+        "2 of 4 users have access keys from user setup that nothing excuses. 1 report could not be read or kept."
+    );
+    let accounts = browser
+        .texts("return Array.from(document.querySelectorAll('#accounts ~ table tbody tr'), (row) => row.innerText)");
+    assert_eq!(accounts.len(), 2);
+    assert!(accounts[0].starts_with("111122223333\t2\t1\t1\t0\t0\t"), "{accounts:?}");
+    assert!(accounts[1].starts_with("444455556666\t2\t1\t1\t0\t0\t"), "{accounts:?}");
+    let users = browser.texts(
+        "return Array.from(document.querySelectorAll('#table tbody small'), (arn) => arn.textContent.split(':')[4])",
+    );
+    assert_eq!(users, ["111122223333", "444455556666", "111122223333", "444455556666"]);
+    assert_eq!(browser.accessibility_problems(), <[String; 0]>::default());
+    assert_quiet(&browser, &page);
+}
+
+#[test]
 fn any_window_and_any_date_can_be_drawn() {
     let at = |name: &str, date: &str| row(name, 4).replace("2026-03-02T10:00:04+00:00", date);
     let rows = [at("first", "0001-01-01T00:00:00Z"), at("last", "9999-12-31T23:59:59Z"), row("same", 0)].concat();

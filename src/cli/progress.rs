@@ -5,14 +5,16 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-/// A progress bar on standard error, if that is a terminal.
+use super::console;
+
+/// A progress bar on standard error, if that is a terminal and it is wanted.
 pub(super) struct Progress(ProgressBar);
 
 impl Progress {
     /// `message` is shown until it is known how many users there are.
     pub(super) fn start(message: &'static str) -> Self {
-        let target =
-            if io::stderr().is_terminal() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+        let shown = io::stderr().is_terminal() && !console::is_quiet();
+        let target = if shown { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
         let bar = ProgressBar::with_draw_target(None, target).with_message(message);
         bar.set_style(ProgressStyle::default_spinner());
         bar.enable_steady_tick(Duration::from_millis(100));

@@ -51,7 +51,7 @@ struct Page<'a> {
     expiring_days: u32,
     rule_in_words: String,
     profile: Profile,
-    whose: &'static str,
+    whose: String,
     options: String,
     tag_prefix: String,
     parameters: Vec<(&'static str, &'static str, String)>,
@@ -62,6 +62,7 @@ struct Page<'a> {
     to_fix: bool,
     exceptions: Vec<Excepted>,
     invalid_exceptions: Vec<(String, String)>,
+    accounts: Vec<Account>,
     errors: Vec<String>,
 }
 
@@ -70,6 +71,15 @@ struct Outcome {
     class: &'static str,
     word: &'static str,
     sentence: String,
+}
+
+/// One of several accounts.
+struct Account {
+    account: String,
+    source: String,
+    age: String,
+    summary: Summary,
+    not_judged: usize,
 }
 
 /// A user in the table.
@@ -125,7 +135,7 @@ pub fn write(report: &AuditReport, output: &mut dyn Write) -> io::Result<()> {
     let unknown = report.users.iter().filter(|user| user.keys.is_none()).count();
 
     let summary = report.summary();
-    let (source, source_age) = source(report);
+    let (source, source_age) = source(&report.source, report.generated);
     let page = Page {
         style: STYLE,
         script: SCRIPT,
@@ -133,18 +143,21 @@ pub fn write(report: &AuditReport, output: &mut dyn Write) -> io::Result<()> {
         script_hash: hash(SCRIPT),
         version: env!("CARGO_PKG_VERSION"),
         rule: RULE_NAME,
-        account: report.account.as_deref().map_or_else(|| "not known".to_owned(), printable),
+        account: match report.accounts.len() {
+            ..=1 => format!("Account {}", report.account.as_deref().map_or_else(|| "not known".to_owned(), printable)),
+            several => count(several, "account"),
+        },
         judged: moment(report.generated),
         source,
         source_age,
         exceptions_seen: matches!(report.source, Source::Live { .. }),
         no_exceptions: NO_EXCEPTIONS,
-        outcome: outcome(summary, report.errors.len()),
+        outcome: outcome(summary, report.not_judged()),
         summary,
         expiring_days: EXPIRING_DAYS,
         rule_in_words: rule_in_words(&report.parameters),
         profile: report.parameters.profile,
-        whose: whose(report.parameters.profile),
+        whose: report.parameters.profile.origin().to_string(),
         options: options(&report.parameters),
         tag_prefix: printable(report.parameters.exception_tag_prefix.as_str()),
         parameters: parameters(&report.parameters),
@@ -154,6 +167,7 @@ pub fn write(report: &AuditReport, output: &mut dyn Write) -> io::Result<()> {
         to_fix: rows.iter().any(|row| row.keys.iter().any(|key| key.kind != Kind::Other)),
         exceptions: exceptions(&users),
         invalid_exceptions: invalid_exceptions(&users),
+        accounts: if report.accounts.len() > 1 { accounts(report) } else { Vec::new() },
         errors: report.errors.iter().map(|error| printable(error)).collect(),
         rows,
     };
@@ -237,10 +251,14 @@ fn points(row: &Row) -> impl Iterator<Item = Point> {
     })
 }
 
-fn outcome(summary: Summary, errors: usize) -> Outcome {
+fn outcome(summary: Summary, (unjudged, unread): (usize, usize)) -> Outcome {
     let Summary { compliant, non_compliant, excepted, total, .. } = summary;
     let users = |number: usize| if number == 1 { "1 user".to_owned() } else { format!("{} users", thousands(number)) };
-    let unjudged = if errors > 0 { format!(" {} could not be judged.", users(errors)) } else { String::new() };
+    let errors = unjudged + unread;
+    let unjudged = if unjudged > 0 { format!(" {} could not be judged.", users(unjudged)) } else { String::new() };
+    let unread =
+        if unread > 0 { format!(" {} could not be read or kept.", count(unread, "report")) } else { String::new() };
+    let unjudged = unjudged + &unread;
     if non_compliant > 0 {
         let verb = if non_compliant == 1 { "has" } else { "have" };
         let sentence = format!(
@@ -268,12 +286,21 @@ fn outcome(summary: Summary, errors: usize) -> Outcome {
     Outcome { class: "good", word: "COMPLIANT", sentence: format!("{all} compliant{by_exception}.") }
 }
 
+fn accounts(report: &AuditReport) -> Vec<Account> {
+    let each = report.accounts.iter().map(|account| {
+        let (source, age) = source(&account.source, report.generated);
+        let name = account.account.as_deref().map_or_else(|| "not known".to_owned(), printable);
+        Account { account: name, source, age, summary: account.summary, not_judged: account.not_judged }
+    });
+    each.collect()
+}
+
 /// Where the facts come from, and how old they are.
-fn source(report: &AuditReport) -> (String, String) {
+fn source(source: &Source, judged: DateTime<Utc>) -> (String, String) {
     let age = |generated: DateTime<Utc>| {
-        format!("{}, {} when the users were judged", moment(generated), old(report.generated - generated))
+        format!("{}, {} when the users were judged", moment(generated), old(judged - generated))
     };
-    match &report.source {
+    match source {
         Source::CredentialReport { file, generated } => {
             let unknown = "the file does not tell; IAM may hand out a report that is up to four hours old";
             (format!("Credential report {}", printable(file)), generated.map_or_else(|| unknown.to_owned(), age))
@@ -326,21 +353,6 @@ fn rule_in_words(parameters: &Parameters) -> String {
         KeyUsage::Any => "",
     };
     format!("{who} is NON_COMPLIANT with {article} access key{window}{usage}, unless an exception is in force.")
-}
-
-/// Whose rule a profile reproduces.
-const fn whose(profile: Profile) -> &'static str {
-    match profile {
-        Profile::Cis => {
-            "CIS AWS Foundations Benchmark 1.1 (control 1.23), 1.2 (1.21), 1.3 to 4.0 (1.11), 5.0 (1.10), 6.0 (2.10); \
-             retired in 7.0"
-        }
-        Profile::CheckPoint => "Check Point CloudGuard D9.AWS.IAM.79",
-        Profile::TrendMicro => "Trend Micro Cloud Conformity",
-        Profile::Kertos => "Kertos",
-        Profile::Panther => "Panther",
-        Profile::Cyscale => "Cyscale",
-    }
 }
 
 /// The options that give `setup-keys remediate` the same parameters, each after a space.

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Sets up in target/python what tests/moto.rs, tests/emulator.rs, tests/templates.rs and tests/html.rs need: a virtual
-# environment with moto, AWS's Lambda runtime interface emulator, and axe-core, which judges the accessibility of a page.
-# Does nothing if all are there; may run twice at once.
+# Sets up in target/python what tests/moto.rs, tests/emulator.rs, tests/templates.rs, tests/formats.rs and tests/html.rs
+# need: a virtual environment with moto and validators, AWS's Lambda runtime interface emulator, and axe-core, which judges
+# the accessibility of a page. Does nothing if all are there; may run twice at once.
 set -euo pipefail
 
 here=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
@@ -38,6 +38,7 @@ pip() {
 }
 pip install --requirement "$here/requirements.txt"
 pip install --requirement "$here/requirements-scripts.txt"
+pip install --requirement "$here/requirements-formats.txt"
 
 pip download --no-deps --dest "$python/wheels" --requirement /dev/stdin <<<"$sam_cli"$'\n'"$axe"
 member() {
