@@ -75,7 +75,7 @@ struct Outcome {
 
 /// One of several accounts.
 struct Account {
-    account: String,
+    id: String,
     source: String,
     age: String,
     summary: Summary,
@@ -290,7 +290,7 @@ fn accounts(report: &AuditReport) -> Vec<Account> {
     let each = report.accounts.iter().map(|account| {
         let (source, age) = source(&account.source, report.generated);
         let name = account.account.as_deref().map_or_else(|| "not known".to_owned(), printable);
-        Account { account: name, source, age, summary: account.summary, not_judged: account.not_judged }
+        Account { id: name, source, age, summary: account.summary, not_judged: account.not_judged }
     });
     each.collect()
 }
