@@ -1,12 +1,12 @@
 # `make test` is the one command: on a machine with Rust, Python 3 and a C compiler it sets up what it needs and runs
-# everything. CI calls it.
+# everything (a browser with apt-get, where there is none). CI calls it.
 
 CARGO ?= cargo
 export RUSTDOCFLAGS = -D warnings
 
-.PHONY: test fmt python tests clippy doc deny
+.PHONY: test fmt python browser tests clippy doc deny
 
-test: fmt python tests clippy doc deny
+test: fmt python browser tests clippy doc deny
 
 fmt:
 	$(CARGO) fmt --check
@@ -14,6 +14,10 @@ fmt:
 # Independent implementations to test against, in a virtual environment under target/.
 python:
 	bash tests/python/setup.sh
+
+# A browser for the tests of the HTML report, from the packages of Debian.
+browser:
+	bash tests/browser/setup.sh
 
 tests:
 	$(CARGO) test --locked
@@ -34,14 +38,25 @@ deny: $(DENY)/bin/cargo-deny
 $(DENY)/bin/cargo-deny:
 	$(CARGO) install --quiet --locked --root $(DENY) cargo-deny@$(DENY_VERSION)
 
+# The picture of the HTML report that the README shows: docs/audit-report.png.
+.PHONY: picture
+picture: browser
+	$(CARGO) test --locked --test html -- --ignored --exact the_picture_of_the_readme
+
 # The Lambda functions as they are deployed: target/package/*.zip, with their sizes.
 .PHONY: package
 package:
 	bash scripts/package.sh
 
-# How fast the evaluator of `make package` is, as ratios to what its calls take at least. About three minutes.
-.PHONY: bench
-bench: package
+# How fast the evaluator of `make package` is, as ratios to what its calls take at least (about three minutes), and the
+# audit of a million rows of credential reports, as a ratio to a bare scan of them (half a minute, once it is built).
+.PHONY: bench bench-sweep bench-audit
+bench: bench-sweep bench-audit
+
+bench-audit:
+	$(CARGO) bench --locked --bench credential_report
+
+bench-sweep: package
 	rm -rf target/bench && mkdir -p target/bench
 	python3 -m zipfile -e target/package/evaluator.zip target/bench && chmod +x target/bench/bootstrap
 	EVALUATOR_BINARY=$(CURDIR)/target/bench/bootstrap $(CARGO) bench --locked --profile dev --bench sweep

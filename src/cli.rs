@@ -3,15 +3,19 @@
 //! Results go to standard output or a file, messages to standard error. A closed pipe is not an error.
 
 mod audit;
+mod console;
+mod generate;
+mod output;
 mod parameters;
 mod progress;
 mod remediate;
 mod replay;
+mod reports;
 
 use std::fmt;
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, BufWriter, Write};
-use std::path::{Path, PathBuf};
+use std::io::{self, BufRead, BufReader, Write};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use chrono::{DateTime, Utc};
@@ -23,13 +27,31 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::clock;
 use crate::credential_report::{self, ReportError, Rows};
+use crate::rule::parameters::Profile;
+use crate::text::printable;
+use console::Console;
+use output::write_to;
 
 /// Finds IAM users with a console password whose access keys were made while the user was being set up.
 #[derive(Parser)]
-#[command(name = "setup-keys", version, arg_required_else_help = true)]
+#[command(name = "setup-keys", version, long_version = long_version(), arg_required_else_help = true)]
+#[command(override_usage = "setup-keys <COMMAND>")]
+#[command(
+    after_help = "Exit status: 0 if nothing was found, 1 if some user is NON_COMPLIANT or some setup key left, 2 if \
+    something could not be judged or done.\n\nStart with: setup-keys audit --help"
+)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
+
+    #[command(flatten)]
+    console: Console,
+}
+
+/// The version, and whose rule each profile is.
+fn long_version() -> String {
+    let profiles = Profile::ALL.iter().map(|profile| format!("\n  {:<12} {}", profile.as_str(), profile.origin()));
+    format!("{}\n\nProfiles:{}", env!("CARGO_PKG_VERSION"), profiles.collect::<String>())
 }
 
 #[derive(Subcommand)]
@@ -37,6 +59,8 @@ enum Command {
     Audit(audit::Audit),
     Replay(replay::Replay),
     Remediate(remediate::Remediate),
+    Completions(generate::Completions),
+    Man(generate::Man),
 }
 
 /// When it is.
@@ -76,11 +100,14 @@ enum Outcome {
 /// Runs the tool with the arguments of the process. Exit status 0, 1 or 2, as the contract of each command has it.
 pub async fn run() -> ExitCode {
     let cli = Cli::parse();
+    cli.console.set();
     show_warnings();
     let outcome = match cli.command {
         Command::Audit(audit) => Box::pin(audit.run()).await,
         Command::Replay(replay) => Box::pin(replay.run()).await,
         Command::Remediate(remediate) => Box::pin(remediate.run()).await,
+        Command::Completions(completions) => completions.run(),
+        Command::Man(man) => man.run(),
     };
     match outcome {
         Ok(Outcome::Clean) => ExitCode::SUCCESS,
@@ -95,7 +122,8 @@ pub async fn run() -> ExitCode {
 
 /// What the library logs, for a person: its own warnings, on standard error.
 fn show_warnings() {
-    let own = Targets::new().with_target(env!("CARGO_CRATE_NAME"), LevelFilter::WARN);
+    let level = if console::is_quiet() { LevelFilter::ERROR } else { LevelFilter::WARN };
+    let own = Targets::new().with_target(env!("CARGO_CRATE_NAME"), level);
     let lines = tracing_subscriber::fmt::layer()
         .with_writer(|| progress::BesideProgress)
         .without_time()
@@ -106,7 +134,7 @@ fn show_warnings() {
 
 /// One line on standard error; where that is closed, nobody is left to tell.
 fn complain(message: &str) {
-    let _ = writeln!(io::stderr(), "error: {message}");
+    let _ = writeln!(io::stderr(), "error: {}", printable(message));
 }
 
 /// A file to read, `-` for standard input.
@@ -142,21 +170,4 @@ impl fmt::Display for Input {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.0.as_os_str() == "-" { f.write_str("standard input") } else { self.0.display().fmt(f) }
     }
-}
-
-/// Writes to a file, or to standard output. A pipe that its reader closed has served its purpose.
-fn write_to(path: Option<&Path>, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), Failure> {
-    let Some(path) = path else {
-        let mut output = BufWriter::new(io::stdout().lock());
-        return match write(&mut output).and_then(|()| output.flush()) {
-            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(format!("standard output: {error}").into()),
-            _ => Ok(()),
-        };
-    };
-    let written = File::create(path).and_then(|file| {
-        let mut output = BufWriter::new(file);
-        write(&mut output)?;
-        output.flush()
-    });
-    written.map_err(|error| format!("{}: {error}", path.display()).into())
 }

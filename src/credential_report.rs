@@ -11,7 +11,7 @@ use std::io::{self, BufRead, Cursor, Read};
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use csv::{ByteRecord, Position};
 use serde::Deserialize;
 
@@ -92,10 +92,18 @@ pub struct Rows<R> {
     records: csv::Reader<R>,
     record: ByteRecord,
     columns: Columns,
-    seen: HashSet<String>,
+    seen: HashSet<Box<str>>,
     generated: Option<DateTime<Utc>>,
     account: Option<String>,
+    /// The first ARN up to its resource: one that starts the same is of the same account.
+    arn_start: String,
 }
+
+/// What IAM allows an account by default: no set of so many users has to grow.
+const USERS: usize = 5000;
+
+/// Bytes read at once: a report is up to some megabytes, and the reader's own 8 KiB would mean a call for every 30 rows.
+const BUFFER: usize = 64 * 1024;
 
 /// Opens a credential report in any of the forms it comes in: CSV, the JSON object that `aws iam get-credential-report`
 /// prints, or the bare base64 text of its `Content`. A byte-order mark is skipped.
@@ -222,13 +230,21 @@ impl Columns {
 
 impl<R: Read> Rows<R> {
     fn new(input: R, generated: Option<DateTime<Utc>>) -> Result<Self, ReportError> {
-        let mut records = csv::Reader::from_reader(input);
+        let mut records = csv::ReaderBuilder::new().buffer_capacity(BUFFER).from_reader(input);
         let header = records.byte_headers().map_err(|error| match error.into_kind() {
             csv::ErrorKind::Io(error) => ReportError::Unreadable(error),
             other => ReportError::NotAReport(format!("{other:?}")),
         })?;
         let columns = Columns::of(header)?;
-        Ok(Self { records, record: ByteRecord::new(), columns, seen: HashSet::new(), generated, account: None })
+        Ok(Self {
+            records,
+            record: ByteRecord::new(),
+            columns,
+            seen: HashSet::with_capacity(USERS),
+            generated,
+            account: None,
+            arn_start: String::new(),
+        })
     }
 
     /// When the report was generated, where its form tells (the JSON object of the AWS CLI does).
@@ -251,17 +267,28 @@ impl<R: Read> Rows<R> {
         if user_name.is_empty() {
             return Err("column `user` is empty".to_owned());
         }
-        let Some((_, account)) = partition_and_account(arn) else {
-            return Err(format!("column `arn`: `{}` is not an ARN", text::excerpt(arn, 64)));
-        };
-        match &self.account {
-            None => self.account = Some(account.to_owned()),
-            Some(first) if first != account => {
-                return Err(format!("column `arn`: account `{account}` is not that of the rows before, `{first}`"));
+        let resource = match arn.strip_prefix(self.arn_start.as_str()) {
+            Some(resource) if !self.arn_start.is_empty() => resource,
+            _ => {
+                let Some((_, account)) = partition_and_account(arn) else {
+                    return Err(format!("column `arn`: `{}` is not an ARN", text::excerpt(arn, 64)));
+                };
+                match &self.account {
+                    None => {
+                        self.account = Some(account.to_owned());
+                        self.arn_start = arn.split_inclusive(':').take(5).collect();
+                        &arn[self.arn_start.len()..]
+                    }
+                    Some(first) if first != account => {
+                        let problem = format!("account `{account}` is not that of the rows before, `{first}`");
+                        return Err(format!("column `arn`: {problem}"));
+                    }
+                    // Another partition: no resource starts like an ARN.
+                    Some(_) => arn,
+                }
             }
-            Some(_) => {}
-        }
-        if !self.seen.insert(arn.to_owned()) {
+        };
+        if !self.seen.insert(resource.into()) {
             return Ok(None);
         }
         let mut facts =
@@ -352,35 +379,53 @@ struct Cells<'a> {
 
 impl<'a> Cells<'a> {
     fn text(&self, place: usize) -> Result<&'a str, String> {
-        let bytes = self.record.get(place).unwrap_or_default();
+        let bytes = self.bytes(place);
         let text =
             std::str::from_utf8(bytes).map_err(|_| format!("column `{}` is not UTF-8", self.columns.names[place]))?;
-        Ok(text.trim())
+        // As good as every cell starts and ends with what is no space.
+        match bytes {
+            [first, .., last] if first.is_ascii_graphic() && last.is_ascii_graphic() => Ok(text),
+            _ => Ok(text.trim()),
+        }
     }
 
-    /// Whether the cell says that there is nothing: the words that IAM uses for it.
+    fn bytes(&self, place: usize) -> &'a [u8] {
+        self.record.get(place).unwrap_or_default()
+    }
+
+    /// Whether the cell says that there is nothing.
     fn is_blank(&self, place: usize) -> bool {
-        self.text(place).is_ok_and(|text| matches!(text, "" | "N/A" | "not_supported" | "no_information"))
+        self.text(place).is_ok_and(says_nothing)
     }
 
     fn time(&self, place: usize) -> Result<Option<DateTime<Utc>>, String> {
-        if self.is_blank(place) {
+        // What IAM writes comes first; text of another form goes the general way.
+        let bytes = self.bytes(place);
+        if bytes == b"N/A" {
             return Ok(None);
         }
-        let time = DateTime::parse_from_rfc3339(self.text(place)?);
+        if let Some(time) = utc_time(bytes) {
+            return Ok(Some(time));
+        }
+        let Ok(text) = self.text(place) else { return Err(format!("{}, which is not a time", self.quote(place))) };
+        if says_nothing(text) {
+            return Ok(None);
+        }
+        let time = DateTime::parse_from_rfc3339(text);
         time.map(|time| Some(time.to_utc())).map_err(|_| format!("{}, which is not a time", self.quote(place)))
     }
 
     fn flag(&self, place: usize) -> Result<Option<bool>, String> {
-        let text = self.text(place)?;
-        if text.eq_ignore_ascii_case("true") {
-            Ok(Some(true))
-        } else if text.eq_ignore_ascii_case("false") {
-            Ok(Some(false))
-        } else if self.is_blank(place) {
-            Ok(None)
-        } else {
-            Err(format!("{}, neither true nor false", self.quote(place)))
+        match self.bytes(place) {
+            b"true" => return Ok(Some(true)),
+            b"false" => return Ok(Some(false)),
+            _ => {}
+        }
+        match self.text(place)? {
+            text if text.eq_ignore_ascii_case("true") => Ok(Some(true)),
+            text if text.eq_ignore_ascii_case("false") => Ok(Some(false)),
+            text if says_nothing(text) => Ok(None),
+            _ => Err(format!("{}, neither true nor false", self.quote(place))),
         }
     }
 
@@ -390,6 +435,27 @@ impl<'a> Cells<'a> {
             self.text(place).map_or_else(|_| "not UTF-8".to_owned(), |text| format!("`{}`", text::excerpt(text, 64)));
         format!("column `{}` is {value}", self.columns.names[place])
     }
+}
+
+/// The words that IAM uses where there is nothing.
+fn says_nothing(text: &str) -> bool {
+    matches!(text, "" | "N/A" | "not_supported" | "no_information")
+}
+
+/// Exactly `2026-03-02T10:15:01Z` or `2026-03-02T10:15:01+00:00`, a time of the calendar.
+fn utc_time(text: &[u8]) -> Option<DateTime<Utc>> {
+    let (&[c1, c2, y1, y2, b'-', o1, o2, b'-', d1, d2, b'T', h1, h2, b':', m1, m2, b':', s1, s2], b"Z" | b"+00:00") =
+        text.split_first_chunk()?
+    else {
+        return None;
+    };
+    let number = |tens: u8, ones: u8| {
+        let (tens, ones) = (tens.wrapping_sub(b'0'), ones.wrapping_sub(b'0'));
+        (tens < 10 && ones < 10).then(|| u32::from(tens * 10 + ones))
+    };
+    let year = number(c1, c2)? * 100 + number(y1, y2)?;
+    let day = NaiveDate::from_ymd_opt(i32::try_from(year).ok()?, number(o1, o2)?, number(d1, d2)?)?;
+    Some(day.and_hms_opt(number(h1, h2)?, number(m1, m2)?, number(s1, s2)?)?.and_utc())
 }
 
 /// A credential report in place of live IAM, to replay an event offline.

@@ -239,12 +239,11 @@ pub fn is_account_id(text: &str) -> bool {
 /// The partition and the account of `arn:partition:service:region:account:resource`.
 #[must_use]
 pub fn partition_and_account(arn: &str) -> Option<(&str, &str)> {
-    let mut parts = arn.splitn(6, ':');
-    if parts.next() != Some("arn") {
-        return None;
-    }
-    let (partition, _service, _region, account) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
-    parts.next().map(|_resource| (partition, account))
+    // arn:partition:service:region:account:resource. Byte by byte: a million users are asked for theirs.
+    let rest = arn.strip_prefix("arn:")?;
+    let mut colons = rest.bytes().enumerate().filter(|(_, byte)| *byte == b':').map(|(place, _)| place);
+    let (partition, _service, region, account) = (colons.next()?, colons.next()?, colons.next()?, colons.next()?);
+    Some((&rest[..partition], &rest[region + 1..account]))
 }
 
 /// Line and column, both from 1, of what follows `before`.

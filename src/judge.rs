@@ -79,9 +79,23 @@ pub async fn judge(
     parameters: &Parameters,
     now: DateTime<Utc>,
 ) -> Result<Verdict, Error> {
+    judge_keeping(&mut facts, source, parameters, now).await
+}
+
+/// [`judge`], the facts that were read left with the caller.
+///
+/// # Errors
+///
+/// - as [`judge`].
+pub async fn judge_keeping(
+    facts: &mut Facts,
+    source: &impl FactSource,
+    parameters: &Parameters,
+    now: DateTime<Utc>,
+) -> Result<Verdict, Error> {
     let mut asked = Vec::new();
     loop {
-        let needs = match decide(&facts, parameters, now) {
+        let needs = match decide(facts, parameters, now) {
             Step::Verdict(verdict) => {
                 log_expiring(&facts.user_name, &verdict);
                 return Ok(verdict);
@@ -90,9 +104,9 @@ pub async fn judge(
         };
         if needs == asked {
             let problem = format!("its source gave no answer to {needs:?}");
-            return Err(Error::FactMissing { user: facts.user_name, problem });
+            return Err(Error::FactMissing { user: facts.user_name.clone(), problem });
         }
-        Box::pin(source.read(&mut facts, &needs)).await?;
+        Box::pin(source.read(facts, &needs)).await?;
         asked = needs;
     }
 }

@@ -1,18 +1,31 @@
 //! The result of an audit, and its forms: one file a format.
+//!
+//! An audit tells a [`Sink`] of each user as it is judged. Forms of one line a user ([`csv`], [`lines`], [`ocsf`]) write it at once, so
+//! their memory does not grow with the account; the others [`Collect`] the users and write an [`AuditReport`] at the end.
 
+pub mod control;
+pub mod csv;
+pub mod html;
 pub mod json;
+pub mod lines;
+pub mod ocsf;
+pub mod sarif;
 pub mod table;
+
+use std::io::{self, Write};
+use std::sync::Arc;
 
 use chrono::{DateTime, SecondsFormat, Utc};
 
-use crate::rule::facts::Facts;
+use crate::event::partition_and_account;
+use crate::rule::facts::{Facts, KeyAge};
 use crate::rule::parameters::Parameters;
 use crate::rule::verdict::{Summary, Verdict};
 
-/// The users of an account, judged.
+/// The users of one account or several, judged.
 #[derive(Debug, Clone)]
 pub struct AuditReport {
-    /// The account, 12 digits, where the source names one.
+    /// The account, 12 digits, where the source names one, and only one.
     pub account: Option<String>,
     /// When the users were judged.
     pub generated: DateTime<Utc>,
@@ -24,6 +37,21 @@ pub struct AuditReport {
     pub users: Vec<JudgedUser>,
     /// What could not be judged, and why.
     pub errors: Vec<String>,
+    /// The accounts, in the order in which they were judged.
+    pub accounts: Vec<JudgedAccount>,
+}
+
+/// One account of an audit.
+#[derive(Debug, Clone)]
+pub struct JudgedAccount {
+    /// The account, 12 digits, where the source names one.
+    pub account: Option<String>,
+    /// Where the facts come from.
+    pub source: Source,
+    /// How many users there are of each kind.
+    pub summary: Summary,
+    /// How many users could not be judged.
+    pub not_judged: usize,
 }
 
 /// Where the facts come from.
@@ -31,9 +59,9 @@ pub struct AuditReport {
 pub enum Source {
     /// A credential report alone.
     CredentialReport {
-        /// The file.
+        /// The file; of several reports, all of them.
         file: String,
-        /// When IAM generated the report, where its form tells.
+        /// When IAM generated the report, where its form tells; of several reports, the oldest.
         generated: Option<DateTime<Utc>>,
     },
     /// Live reads of IAM.
@@ -56,6 +84,19 @@ pub struct JudgedUser {
     pub verdict: Verdict,
     /// What a person reads beside it.
     pub annotation: String,
+    /// Every key that is known of the user; `None` if its keys were not read, or if the form of the result does not show them.
+    pub keys: Option<Vec<KeyAge>>,
+    /// Where in a credential report the user stands.
+    pub location: Option<Location>,
+}
+
+/// A place in a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Location {
+    /// The file, as it was named.
+    pub file: Arc<str>,
+    /// The line, from 1.
+    pub line: u64,
 }
 
 impl JudgedUser {
@@ -63,7 +104,20 @@ impl JudgedUser {
     #[must_use]
     pub fn new(facts: Facts, verdict: Verdict, parameters: &Parameters) -> Self {
         let annotation = verdict.annotation(parameters);
-        Self { user_name: facts.user_name, user_id: facts.user_id, arn: facts.arn, verdict, annotation }
+        Self::annotated(facts, verdict, annotation)
+    }
+
+    /// The same, with the verdict's annotation.
+    #[must_use]
+    pub fn annotated(facts: Facts, verdict: Verdict, annotation: String) -> Self {
+        let Facts { user_name, user_id, arn, .. } = facts;
+        Self { user_name, user_id, arn, verdict, annotation, keys: None, location: None }
+    }
+
+    /// The account of its ARN.
+    #[must_use]
+    pub fn account(&self) -> Option<&str> {
+        partition_and_account(self.arn.as_deref()?).map(|(_, account)| account)
     }
 }
 
@@ -73,7 +127,99 @@ impl AuditReport {
     pub fn summary(&self) -> Summary {
         self.users.iter().map(|user| &user.verdict).collect()
     }
+
+    /// How many users could not be judged, and how many reports could not be read at all.
+    fn not_judged(&self) -> (usize, usize) {
+        let users = self.accounts.iter().map(|account| account.not_judged).sum();
+        (users, self.errors.len().saturating_sub(users))
+    }
 }
+
+/// What holds for the whole audit, known before it starts.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The parameters of the rule.
+    pub parameters: Parameters,
+    /// When the users are judged.
+    pub now: DateTime<Utc>,
+}
+
+/// Takes the result of an audit as it comes. Errors are those of the output.
+pub trait Sink {
+    /// A user that was judged.
+    ///
+    /// # Errors
+    ///
+    /// - [`io::Error`] of the output.
+    fn user(&mut self, user: JudgedUser) -> io::Result<()>;
+
+    /// Something that could not be judged, and why.
+    fn error(&mut self, message: &str);
+
+    /// The end, with the accounts in the order in which they were judged.
+    ///
+    /// # Errors
+    ///
+    /// - [`io::Error`] of the output.
+    fn end(self: Box<Self>, accounts: Vec<JudgedAccount>) -> io::Result<()>;
+}
+
+/// A sink that writes when all users are there.
+pub struct Collect<W> {
+    settings: Settings,
+    users: Vec<JudgedUser>,
+    errors: Vec<String>,
+    write: W,
+}
+
+impl<W: FnOnce(&AuditReport) -> io::Result<()>> Collect<W> {
+    /// Collects for `write`.
+    pub const fn new(settings: Settings, write: W) -> Self {
+        Self { settings, users: Vec::new(), errors: Vec::new(), write }
+    }
+}
+
+impl<W: FnOnce(&AuditReport) -> io::Result<()>> Sink for Collect<W> {
+    fn user(&mut self, user: JudgedUser) -> io::Result<()> {
+        self.users.push(user);
+        Ok(())
+    }
+
+    fn error(&mut self, message: &str) {
+        self.errors.push(message.to_owned());
+    }
+
+    fn end(self: Box<Self>, accounts: Vec<JudgedAccount>) -> io::Result<()> {
+        let Self { settings: Settings { parameters, now }, users, errors, write } = *self;
+        let (account, source) = match accounts.as_slice() {
+            [only] => (only.account.clone(), only.source.clone()),
+            several => (None, all_sources(several)),
+        };
+        write(&AuditReport { account, generated: now, source, parameters, users, errors, accounts })
+    }
+}
+
+/// The credential reports of several accounts as one source.
+fn all_sources(accounts: &[JudgedAccount]) -> Source {
+    const NAMED: usize = 3;
+    let reports: Vec<_> = accounts
+        .iter()
+        .filter_map(|account| match &account.source {
+            Source::CredentialReport { file, generated } => Some((file.as_str(), *generated)),
+            Source::Live { .. } => None,
+        })
+        .collect();
+    let named = reports.iter().take(NAMED).map(|(file, _)| *file).collect::<Vec<_>>().join(", ");
+    let file = match reports.len().saturating_sub(NAMED) {
+        0 => named,
+        more => format!("{named} and {more} more"),
+    };
+    let generated = reports.iter().map(|(_, generated)| *generated).min().flatten();
+    Source::CredentialReport { file, generated }
+}
+
+/// A sink's output.
+pub type Output<'a> = &'a mut dyn Write;
 
 /// Why exceptions do not show in an audit of a credential report.
 const NO_EXCEPTIONS: &str = "a credential report has no tags: exceptions cannot be seen";

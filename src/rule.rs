@@ -12,7 +12,7 @@ pub mod verdict;
 
 use chrono::{DateTime, Utc};
 
-use facts::{AccessKey, Facts, Identity, KeyName, KeyStatus, Keys, LastUse, LoginProfile};
+use facts::{AccessKey, Facts, Identity, KeyAge, KeyName, KeyStatus, Keys, LastUse, LoginProfile};
 use parameters::{ConsolePassword, KeyStatusFilter, KeyUsage, Parameters, SetupWindow};
 use verdict::{Cleared, NotApplicable, SetupKey, Verdict};
 
@@ -101,6 +101,31 @@ pub fn decide(facts: &Facts, parameters: &Parameters, now: DateTime<Utc>) -> Ste
     }
     let Some(created) = user_created(facts) else { return Step::Need(vec![Need::Identity]) };
     Step::Verdict(judge(&candidates, created, &facts.identity, parameters, now))
+}
+
+/// How long after the user each of its keys was made, as far as the facts tell; `None` if its keys or its own date were
+/// not read. In the order of [`SetupKey`]s.
+#[must_use]
+pub fn key_ages(facts: &Facts) -> Option<Vec<KeyAge>> {
+    if facts.keys == Keys::Unread {
+        return None;
+    }
+    let known = facts.keys.known();
+    if known.is_empty() {
+        return Some(Vec::new());
+    }
+    let created = user_created(facts)?;
+    let mut ages: Vec<KeyAge> = known
+        .iter()
+        .map(|key| KeyAge {
+            name: key.name.clone(),
+            status: key.status.clone(),
+            seconds_after_user: seconds_between(created, key.created),
+            last_use: key.last_use,
+        })
+        .collect();
+    ages.sort_by(|a, b| (a.seconds_after_user, &a.name).cmp(&(b.seconds_after_user, &b.name)));
+    Some(ages)
 }
 
 /// The verdict on a user with these setup keys.

@@ -16,12 +16,12 @@ use crate::aws::config::StoredResult;
 use crate::aws::iam::ListedUser;
 use crate::error::{CallError, CallFailure, Error};
 use crate::evaluation::{Answer, Evaluation};
-use crate::judge::{FactSource, judge};
-use crate::rule::facts::{Facts, LoginProfile};
+use crate::judge::{FactSource, judge_keeping};
+use crate::rule::facts::{Facts, KeyAge, LoginProfile};
 use crate::rule::parameters::{Parameters, SweepReports};
 use crate::rule::screening::{Screening, screen};
 use crate::rule::verdict::{NotApplicable, Verdict};
-use crate::rule::{Need, Step, decide};
+use crate::rule::{Need, Step, decide, key_ages};
 
 /// How many users are read at once. IAM throttles by calls a second; this only bounds how many wait for an answer.
 const USERS_AT_ONCE: usize = 16;
@@ -44,6 +44,9 @@ const REASONS_TOLD: usize = 3;
 pub struct JudgedAccount {
     /// Every user of the account with the verdict on it; `None` for a user that the deadline left out.
     pub users: Vec<(ListedUser, Option<Result<Verdict, Error>>)>,
+    /// The keys of the judged users by unique id, from the reads that the verdicts took or from the credential report; a
+    /// user whose keys are not known is not in it.
+    pub keys: HashMap<String, Vec<KeyAge>>,
     /// When the credential report was generated that was used; `None` if none was to be had and every user was read.
     pub report_generated: Option<DateTime<Utc>>,
 }
@@ -124,7 +127,22 @@ pub async fn judge_account(
     now: DateTime<Utc>,
     progress: impl Fn(usize, usize),
 ) -> Result<JudgedAccount, Error> {
-    let report = Report::read(&aws.until(Some(share_of_time(aws))), now).await;
+    judge_account_with_report(aws, parameters, now, progress, |_| {}).await
+}
+
+/// The same; `keep` is shown the credential report as IAM gave it, if there is one.
+///
+/// # Errors
+///
+/// - [`Error::Call`] if the users cannot be listed.
+pub async fn judge_account_with_report(
+    aws: &Live,
+    parameters: &Parameters,
+    now: DateTime<Utc>,
+    progress: impl Fn(usize, usize),
+    keep: impl FnOnce(&[u8]),
+) -> Result<JudgedAccount, Error> {
+    let report = Report::read(&aws.until(Some(share_of_time(aws))), now, keep).await;
     let listed = before(aws.deadline(), aws.iam.users()).await.unwrap_or_else(|| {
         Err(CallError {
             operation: "iam:ListUsers",
@@ -137,10 +155,14 @@ pub async fn judge_account(
     let report = report.map(|report| report.without_moved_names(&listed));
     let total = listed.len();
     let mut users: Vec<_> = listed.into_iter().map(|user| (user, None)).collect();
+    let mut keys = HashMap::new();
     let mut live = Vec::new();
     for (place, (user, outcome)) in users.iter_mut().enumerate() {
         match report.as_ref().map_or((Screening::Live, None), |report| report.screen(user, parameters, now)) {
-            (Screening::Verdict(verdict), _) => *outcome = Some(Ok(verdict)),
+            (Screening::Verdict(verdict), row) => {
+                *outcome = Some(Ok(verdict));
+                keys.extend(row.as_ref().and_then(key_ages).map(|ages| (user.id.clone(), ages)));
+            }
             (Screening::LoginProfile, row) => live.push((place, user.clone(), row)),
             (Screening::Live, _) => live.push((place, user.clone(), None)),
         }
@@ -154,7 +176,11 @@ pub async fn judge_account(
     let mut judged = stream::iter(judged).buffer_unordered(USERS_AT_ONCE);
     let read_all = async {
         while let Some((place, outcome)) = judged.next().await {
-            users[place].1 = Some(outcome);
+            let (verdict, ages) =
+                outcome.map_or_else(|error| (Err(error), None), |(verdict, ages)| (Ok(verdict), ages));
+            let (user, outcome) = &mut users[place];
+            keys.extend(ages.map(|ages| (user.id.clone(), ages)));
+            *outcome = Some(verdict);
             done += 1;
             progress(done, total);
         }
@@ -162,7 +188,7 @@ pub async fn judge_account(
     // Who is not reached by then is told by the outcome that is missing.
     before(aws.deadline(), read_all).await;
     drop(judged);
-    Ok(JudgedAccount { users, report_generated: report.map(|report| report.generated) })
+    Ok(JudgedAccount { users, keys, report_generated: report.map(|report| report.generated) })
 }
 
 /// Until when one part of a sweep may take: there must be time left for the others, first of all to read every user.
@@ -179,14 +205,15 @@ async fn before<T>(deadline: Option<Instant>, future: impl Future<Output = T>) -
     }
 }
 
-/// Judges a user from live reads. With a row, its password is read first: without one, the row decides.
+/// Judges a user from live reads. With a row, its password is read first: without one, the row decides. Returns its keys
+/// as well, where what decided shows them.
 async fn judge_listed(
     aws: &Live,
     user: &ListedUser,
     row: Option<Facts>,
     parameters: &Parameters,
     now: DateTime<Utc>,
-) -> Result<Verdict, Error> {
+) -> Result<(Verdict, Option<Vec<KeyAge>>), Error> {
     let mut facts = Facts {
         user_id: Some(user.id.clone()),
         arn: Some(user.arn.clone()),
@@ -195,14 +222,15 @@ async fn judge_listed(
     };
     if let Some(row) = row {
         aws.read(&mut facts, &[Need::LoginProfile]).await?;
-        if facts.login_profile == LoginProfile::Absent
-            && let Step::Verdict(verdict) =
-                decide(&Facts { login_profile: LoginProfile::Absent, ..row }, parameters, now)
-        {
-            return Ok(verdict);
+        if facts.login_profile == LoginProfile::Absent {
+            let row = Facts { login_profile: LoginProfile::Absent, ..row };
+            if let Step::Verdict(verdict) = decide(&row, parameters, now) {
+                return Ok((verdict, key_ages(&row)));
+            }
         }
     }
-    judge(facts, aws, parameters, now).await
+    let verdict = judge_keeping(&mut facts, aws, parameters, now).await?;
+    Ok((verdict, key_ages(&facts)))
 }
 
 /// A credential report, its rows by ARN.
@@ -213,8 +241,8 @@ struct Report {
 
 impl Report {
     /// The report, or `None` with a warning: then every user is read live.
-    async fn read(aws: &Live, now: DateTime<Utc>) -> Option<Self> {
-        let mut rows = match aws.iam.credential_report().await {
+    async fn read(aws: &Live, now: DateTime<Utc>, keep: impl FnOnce(&[u8])) -> Option<Self> {
+        let mut rows = match aws.iam.credential_report(keep).await {
             Ok(rows) => rows,
             Err(error) => {
                 tracing::warn!(

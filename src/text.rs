@@ -10,15 +10,18 @@ pub fn cut(text: &str, max: usize) -> String {
     format!("{}…", kept.trim_end())
 }
 
-/// Replaces what must not reach a log, a terminal or the console: control characters and the characters that change the
-/// direction or the line of the text around them.
+/// Whether a character must not reach a log, a terminal or the console: control characters and the characters that change
+/// the direction or the line of the text around them.
+#[must_use]
+pub fn is_hostile(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+}
+
+/// Replaces the characters that [are hostile](is_hostile).
 #[must_use]
 pub fn printable(text: &str) -> String {
-    let hostile = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
-    };
-    text.chars().map(|c| if hostile(c) { '\u{fffd}' } else { c }).collect()
+    text.chars().map(|c| if is_hostile(c) { '\u{fffd}' } else { c }).collect()
 }
 
 /// [`printable`] text of at most `max` characters, to quote in a message.

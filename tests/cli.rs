@@ -129,6 +129,7 @@ mod audit {
                 "complianceType": "NON_COMPLIANT",
                 "annotation": "2 setup keys: key 2 made 4 s after the user, never used: deactivate, then delete; \
                                key 1 made 45 s after the user, used: rotate.",
+                "remediation": "key 2: never used: deactivate, then delete; key 1: used: rotate",
                 "setupKeys": [
                     {"accessKeyId": null, "slot": 2, "createdSecondsAfterUser": 4, "status": "Active", "lastUsed": null},
                     {"accessKeyId": null, "slot": 1, "createdSecondsAfterUser": 45, "status": "Active",
@@ -342,7 +343,14 @@ mod refuses {
 
     cases! { without_reading:
         a_file_that_is_not_there => (&["audit", "--credential-report", "nowhere.csv"], "error: nowhere.csv: No such file or directory (os error 2)\n");
-        a_directory_as_report => (&["audit", "--credential-report", "examples"], "error: examples: cannot be read: Is a directory (os error 21)\n");
+        a_directory_without_reports => (&["audit", "--credential-report", "src"], "error: src: no *.csv or *.json in this directory\n");
+        a_directory_to_replay_with => (&["replay", "examples/events/created.json", "--credential-report", "examples"],
+            "error: examples: cannot be read: Is a directory (os error 21)\n");
+        a_pattern_that_nothing_fits => (&["audit", "--credential-report", "examples/*.tsv"], "error: examples/*.tsv: no file fits this pattern\n");
+        a_pattern_that_is_none => (&["audit", "--credential-report", "examples/***"], "error: examples/***: not a pattern: ");
+        a_saved_report_of_a_report => (&["audit", "--credential-report", REPORT, "--save-report", "x"], "cannot be used with");
+        an_unknown_shell => (&["completions", "dos"], "invalid value 'dos' for '<SHELL>'");
+        an_unknown_command_of_the_manual => (&["man", "inspect"], "error: no command is called `inspect`: see setup-keys --help\n");
         a_directory_as_event => (&["replay", "examples"], "error: examples: Is a directory (os error 21)\n");
         a_directory_as_output => (&["audit", "--credential-report", REPORT, "--output", "examples"], "error: examples: Is a directory (os error 21)\n");
         a_parameter_out_of_range => (&["audit", "--credential-report", REPORT, "--setup-window-seconds", "-1"],

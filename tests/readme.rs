@@ -54,6 +54,7 @@ fn profiles_are_those_of_the_rule() {
             rule.key_usage.to_string(),
         ];
         assert_eq!(row[..5], expected);
+        assert_eq!(row[5], profile.origin().to_string());
     }
 }
 

@@ -274,13 +274,13 @@ impl Iam {
         }
     }
 
-    /// The credential report, generated anew if IAM has none of the last four hours.
+    /// The credential report, generated anew if IAM has none of the last four hours; `keep` is shown it as IAM gave it.
     ///
     /// # Errors
     ///
     /// - [`Error::Call`] if there is no report to be had: not allowed, no capacity (`LimitExceeded`), a failure of the
     ///   service, not ready within a minute, or not readable.
-    pub async fn credential_report(&self) -> Result<Rows<Cursor<Vec<u8>>>, Error> {
+    pub async fn credential_report(&self, keep: impl FnOnce(&[u8])) -> Result<Rows<Cursor<Vec<u8>>>, Error> {
         const GENERATE: &str = "iam:GenerateCredentialReport";
         const GET: &str = "iam:GetCredentialReport";
         let mut last: CallError = unusable(GENERATE, "", "it was not ready within a minute");
@@ -315,7 +315,9 @@ impl Iam {
             let content = report.content.ok_or_else(|| incomplete(GET, "", "Content"))?;
             let generated =
                 report.generated_time.as_ref().and_then(time).ok_or_else(|| incomplete(GET, "", "GeneratedTime"))?;
-            return credential_report::from_content(content.into_inner(), generated)
+            let content = content.into_inner();
+            keep(&content);
+            return credential_report::from_content(content, generated)
                 .map_err(|error| unusable(GET, "", error.to_string()).into());
         }
         Err(last.into())

@@ -9,18 +9,6 @@ use crate::rule::parameters::{GivenParameters, ParameterName, Profile};
 #[derive(Default, Clone)]
 pub(super) struct RuleOptions(pub(super) GivenParameters);
 
-/// `setupWindowSeconds` is `--setup-window-seconds`.
-fn option_name(name: ParameterName) -> String {
-    let mut option = String::new();
-    for c in name.as_str().chars() {
-        if c.is_ascii_uppercase() {
-            option.push('-');
-        }
-        option.push(c.to_ascii_lowercase());
-    }
-    option
-}
-
 /// The value that a parameter has where it is not given; `by profile` where the profiles differ.
 fn default_of(name: ParameterName) -> String {
     let value = |profile| {
@@ -37,7 +25,7 @@ impl Args for RuleOptions {
         ParameterName::ALL.iter().fold(command, |command, name| {
             let (summary, allowed, default) = (name.summary(), name.allowed().replace('`', ""), default_of(*name));
             let help = format!("{summary}: {allowed} [default: {default}]");
-            let option = Arg::new(name.as_str()).long(option_name(*name)).value_name("VALUE").help(help);
+            let option = Arg::new(name.as_str()).long(name.option()).value_name("VALUE").help(help);
             command.arg(option.allow_hyphen_values(true).help_heading("Rule parameters"))
         })
     }

@@ -6,10 +6,12 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use super::console;
+
 /// The bar that is drawn now, for whatever else writes to standard error.
 static DRAWN: Mutex<Option<ProgressBar>> = Mutex::new(None);
 
-/// A progress bar on standard error, if that is a terminal.
+/// A progress bar on standard error, if that is a terminal and it is wanted.
 pub(super) struct Progress {
     bar: ProgressBar,
     /// What is done to one user after the other.
@@ -28,8 +30,8 @@ impl Progress {
     }
 
     fn new(message: &'static str, each: &'static str) -> Self {
-        let target =
-            if io::stderr().is_terminal() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+        let shown = io::stderr().is_terminal() && !console::is_quiet();
+        let target = if shown { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
         let bar = ProgressBar::with_draw_target(None, target).with_message(message);
         bar.set_style(ProgressStyle::default_spinner());
         bar.enable_steady_tick(Duration::from_millis(100));

@@ -98,6 +98,20 @@ pub struct AccessKey {
     pub last_use: LastUse,
 }
 
+/// How long after its user an access key was made: what a reader of the verdict wants to see of every key, also of those
+/// that do not count.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyAge {
+    /// Which key it is.
+    pub name: KeyName,
+    /// Its status.
+    pub status: KeyStatus,
+    /// Seconds from the creation of the user to that of the key; negative for a key dated before its user.
+    pub seconds_after_user: i64,
+    /// When it was last used, as far as that was read.
+    pub last_use: LastUse,
+}
+
 /// What a source calls an access key.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum KeyName {

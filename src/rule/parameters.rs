@@ -383,6 +383,19 @@ impl ParameterName {
         quoted(Self::ALL.iter().map(|name| name.as_str()))
     }
 
+    /// The name as an option of the command-line tool: `setupWindowSeconds` is `setup-window-seconds`.
+    #[must_use]
+    pub fn option(self) -> String {
+        let mut option = String::new();
+        for c in self.as_str().chars() {
+            if c.is_ascii_uppercase() {
+                option.push('-');
+            }
+            option.push(c.to_ascii_lowercase());
+        }
+        option
+    }
+
     /// Whether the value is a whole number, so that a JSON number is accepted too.
     const fn is_number(self) -> bool {
         matches!(self, Self::SetupWindowSeconds | Self::MaxExceptionDays)
@@ -468,6 +481,95 @@ impl Profile {
             Self::Panther => (Seconds(6), Ignored, KeyStatusFilter::Any, KeyUsage::Any),
             Self::Cyscale => (SetupWindow::Any, Required, KeyStatusFilter::Active, KeyUsage::NeverUsed),
         }
+    }
+}
+
+/// Who published the rule that a profile reproduces, and under which numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Origin {
+    /// The benchmark or the product.
+    pub name: &'static str,
+    /// The rule's number in it, release by release, the oldest first; empty where it is published without a number.
+    pub controls: &'static [Control],
+    /// The release that no longer has the rule.
+    pub retired_in: Option<&'static str>,
+}
+
+/// The number of a rule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Control {
+    /// The release of the benchmark, where releases number differently.
+    pub version: Option<&'static str>,
+    /// The number there.
+    pub id: &'static str,
+}
+
+impl Origin {
+    /// Each control in words, `CIS AWS Foundations 1.1: 1.23`; the name alone where there is no number.
+    #[must_use]
+    pub fn references(&self) -> Vec<String> {
+        let reference = |control: &Control| match control.version {
+            Some(version) => format!("{} {version}: {}", self.name, control.id),
+            None => format!("{}: {}", self.name, control.id),
+        };
+        if self.controls.is_empty() {
+            vec![self.name.to_owned()]
+        } else {
+            self.controls.iter().map(reference).collect()
+        }
+    }
+}
+
+/// `CIS AWS Foundations 1.1 (1.23), 1.3 to 4.0 (1.11); retired in 7.0`
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name)?;
+        for (place, run) in self.controls.chunk_by(|a, b| a.id == b.id).enumerate() {
+            f.write_str(if place == 0 { " " } else { ", " })?;
+            match run {
+                [Control { version: None, id }, ..] => f.write_str(id)?,
+                [Control { version: Some(only), id }] => write!(f, "{only} ({id})")?,
+                [Control { version: Some(first), id }, .., last] => {
+                    write!(f, "{first} to {} ({id})", last.version.unwrap_or_default())?;
+                }
+                [] => {}
+            }
+        }
+        self.retired_in.map_or(Ok(()), |version| write!(f, "; retired in {version}"))
+    }
+}
+
+impl Profile {
+    /// Whose rule the profile reproduces. What prints or writes this asks here: there is no other table.
+    ///
+    /// Sources: the CIS Amazon Web Services Foundations Benchmark in the releases named, and the vendors' published rules.
+    #[must_use]
+    pub const fn origin(self) -> Origin {
+        const fn cis(version: &'static str, id: &'static str) -> Control {
+            Control { version: Some(version), id }
+        }
+        const CIS: &[Control] = &[
+            cis("1.1", "1.23"),
+            cis("1.2", "1.21"),
+            cis("1.3", "1.11"),
+            cis("1.4", "1.11"),
+            cis("1.5", "1.11"),
+            cis("2.0", "1.11"),
+            cis("3.0", "1.11"),
+            cis("4.0", "1.11"),
+            cis("5.0", "1.10"),
+            cis("6.0", "2.10"),
+        ];
+        const CHECK_POINT: &[Control] = &[Control { version: None, id: "D9.AWS.IAM.79" }];
+        let (name, controls, retired_in) = match self {
+            Self::Cis => ("CIS AWS Foundations", CIS, Some("7.0")),
+            Self::CheckPoint => ("Check Point CloudGuard", CHECK_POINT, None),
+            Self::TrendMicro => ("Trend Micro Cloud Conformity", &[] as &[_], None),
+            Self::Kertos => ("Kertos", &[] as &[_], None),
+            Self::Panther => ("Panther", &[] as &[_], None),
+            Self::Cyscale => ("Cyscale", &[] as &[_], None),
+        };
+        Origin { name, controls, retired_in }
     }
 }
 

@@ -139,6 +139,14 @@ impl Verdict {
         }
     }
 
+    /// What to do about each setup key, `key 1: used: rotate`, key ids masked; `None` where nothing is to be done.
+    #[must_use]
+    pub fn remediation(&self) -> Option<String> {
+        let Self::NonCompliant { setup_keys, .. } = self else { return None };
+        let each: Vec<_> = setup_keys.iter().map(|key| format!("{}: {}", key.name.masked(), key.todo())).collect();
+        Some(each.join("; "))
+    }
+
     /// What a person reads beside the verdict: 1 to [`MAX_ANNOTATION_CHARS`] characters, no control characters, key ids
     /// shown as `…` and their last four characters, the same for the same facts.
     ///
@@ -187,6 +195,33 @@ impl Cleared {
     }
 }
 
+/// Annotations under the same parameters: that of most users is the same, and is made once.
+#[derive(Debug, Clone)]
+pub struct Annotations<'a> {
+    parameters: &'a Parameters,
+    no_setup_key: String,
+    no_login_profile: String,
+}
+
+impl<'a> Annotations<'a> {
+    /// Under these parameters.
+    #[must_use]
+    pub fn new(parameters: &'a Parameters) -> Self {
+        let of = |cleared| Verdict::Compliant(cleared).annotation(parameters);
+        Self { parameters, no_setup_key: of(Cleared::NoSetupKey), no_login_profile: of(Cleared::NoLoginProfile) }
+    }
+
+    /// The verdict's [annotation](Verdict::annotation).
+    #[must_use]
+    pub fn of(&self, verdict: &Verdict) -> String {
+        match verdict {
+            Verdict::Compliant(Cleared::NoSetupKey) => self.no_setup_key.clone(),
+            Verdict::Compliant(Cleared::NoLoginProfile) => self.no_login_profile.clone(),
+            other => other.annotation(self.parameters),
+        }
+    }
+}
+
 impl NotApplicable {
     const fn annotation(self) -> &'static str {
         match self {
@@ -210,24 +245,32 @@ fn non_compliant(setup_keys: &[SetupKey], invalid_exception: Option<&InvalidExce
 impl SetupKey {
     /// `…WXYZ made 4 s after the user, never used: deactivate, then delete`
     fn advice(&self) -> String {
-        let todo = match (self.last_used, &self.status) {
+        format!("{} made {}, {}", self.name.masked(), self.distance(), self.todo())
+    }
+
+    const fn todo(&self) -> &'static str {
+        match (self.last_used, &self.status) {
             (None, KeyStatus::Inactive) => "inactive, never used: delete",
             (None, _) => "never used: deactivate, then delete",
             (Some(_), KeyStatus::Inactive) => "inactive, was used: delete when nobody misses it",
             (Some(_), _) => "used: rotate",
-        };
-        format!("{} made {}, {todo}", self.name.masked(), self.distance())
+        }
     }
 
     /// How long after (or before) its user the key was made: seconds up to a day, then whole days.
     #[must_use]
     pub fn distance(&self) -> String {
-        const DAY: u64 = 86_400;
-        let seconds = self.seconds_after_user.unsigned_abs();
-        let length = if seconds <= DAY { format!("{seconds} s") } else { text::count((seconds / DAY) as usize, "day") };
         let side = if self.seconds_after_user < 0 { "before" } else { "after" };
-        format!("{length} {side} the user")
+        format!("{} {side} the user", length(self.seconds_after_user))
     }
+}
+
+/// How far apart a key and its user were made, whichever came first: seconds up to a day, then whole days.
+#[must_use]
+pub fn length(seconds_after_user: i64) -> String {
+    const DAY: u64 = 86_400;
+    let seconds = seconds_after_user.unsigned_abs();
+    if seconds <= DAY { format!("{seconds} s") } else { text::count((seconds / DAY) as usize, "day") }
 }
 
 impl KeyName {
@@ -260,21 +303,26 @@ pub struct Summary {
     pub total: usize,
 }
 
+impl Summary {
+    /// Counts one more.
+    pub fn count(&mut self, verdict: &Verdict) {
+        match verdict {
+            Verdict::Compliant(_) => {
+                self.compliant += 1;
+                self.excepted += usize::from(verdict.exception().is_some());
+                self.expiring += usize::from(verdict.exception().is_some_and(Exception::is_expiring));
+            }
+            Verdict::NonCompliant { .. } => self.non_compliant += 1,
+            Verdict::NotApplicable(_) => return,
+        }
+        self.total += 1;
+    }
+}
+
 impl<'a> FromIterator<&'a Verdict> for Summary {
     fn from_iter<I: IntoIterator<Item = &'a Verdict>>(verdicts: I) -> Self {
         let mut summary = Self::default();
-        for verdict in verdicts {
-            match verdict {
-                Verdict::Compliant(_) => {
-                    summary.compliant += 1;
-                    summary.excepted += usize::from(verdict.exception().is_some());
-                    summary.expiring += usize::from(verdict.exception().is_some_and(Exception::is_expiring));
-                }
-                Verdict::NonCompliant { .. } => summary.non_compliant += 1,
-                Verdict::NotApplicable(_) => continue,
-            }
-            summary.total += 1;
-        }
+        verdicts.into_iter().for_each(|verdict| summary.count(verdict));
         summary
     }
 }

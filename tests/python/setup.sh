@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Sets up in target/python what tests/moto.rs, tests/emulator.rs, tests/templates.rs and tests/preventive.rs need: a virtual
-# environment with moto, AWS's Lambda runtime interface emulator, and AWS's CloudFormation Guard. Does nothing if all are
-# there; may run twice at once.
+# Sets up in target/python what tests/moto.rs, tests/emulator.rs, tests/templates.rs, tests/preventive.rs, tests/formats.rs,
+# tests/terminal.rs and tests/html.rs need: a virtual environment with moto and validators, AWS's Lambda runtime interface
+# emulator, AWS's CloudFormation Guard, and axe-core, which judges the accessibility of a page. Does nothing if all are there;
+# may run twice at once.
 set -euo pipefail
 
 here=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
@@ -17,6 +18,9 @@ case $(uname -m) in
     aarch64 | arm64) rie=samcli/local/rapid/aws-lambda-rie-arm64 guard=package/bin/ubuntu/aarch64/cfn-guard ;;
     *) echo "setup.sh: AWS has no runtime interface emulator for $(uname -m)" >&2 && exit 1 ;;
 esac
+
+# The wheel has the script of axe-core in it; nothing else of it is used.
+axe="axe-playwright-python==0.1.8 --hash=sha256:fdd263c998388f1a8e67cad02677e612d946248bd44d163be5e8650ea31f95f8"
 
 mkdir -p "$target"
 exec 9>"$target/python.lock"
@@ -38,15 +42,20 @@ pip() {
 pip install --requirement "$here/requirements.txt"
 pip install --requirement "$here/requirements-scripts.txt"
 pip install --requirement "$here/requirements-preventive.txt"
+pip install --requirement "$here/requirements-formats.txt"
 
-pip download --no-deps --dest "$python/wheels" --requirement /dev/stdin <<<"$sam_cli"
-"$python/bin/python" - "$python"/wheels/aws_sam_cli-*.whl "$rie" >"$python/aws-lambda-rie" <<'PYTHON'
+pip download --no-deps --dest "$python/wheels" --requirement /dev/stdin <<<"$sam_cli"$'\n'"$axe"
+member() {
+    "$python/bin/python" -c '
 import sys
 import zipfile
 
 wheel, member = sys.argv[1:]
 sys.stdout.buffer.write(zipfile.ZipFile(wheel).read(member))
-PYTHON
+' "$@"
+}
+member "$python"/wheels/axe_playwright_python-*.whl axe_playwright_python/axe.min.js >"$python/axe.min.js"
+member "$python"/wheels/aws_sam_cli-*.whl "$rie" >"$python/aws-lambda-rie"
 
 pip download --no-deps --dest "$python/wheels" --requirement /dev/stdin <<<"$cdk_validator"
 "$python/bin/python" - "$python"/wheels/cdklabs_cdk_validator_cfnguard-*.whl "$guard" >"$python/cfn-guard" <<'PYTHON'
