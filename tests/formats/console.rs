@@ -68,6 +68,16 @@ cases! { fits:
 }
 
 #[test]
+fn a_terminal_too_narrow_for_columns_gets_a_list() {
+    let shown = terminal(40, &[], AUDIT);
+    assert!(shown.starts_with("NON_COMPLIANT alice\n  1 setup key: key 1 made 3 s after the user, "), "{shown}");
+    assert!(
+        shown.contains("\nNON_COMPLIANT ivan,ops@example.com\n") && shown.contains("12 users, 6 NON_COMPLIANT"),
+        "{shown}"
+    );
+}
+
+#[test]
 fn a_name_as_long_as_iam_allows_leaves_room_for_the_rest() {
     let name = format!("{:x<64}", "ivan.ops");
     let path = directory("long_name").join("report.csv");
