@@ -9,7 +9,7 @@ const RED: &str = "\u{1b}[38;5;9m";
 /// What a terminal of so many columns shows.
 #[track_caller]
 fn terminal(columns: u16, environment: &[(&str, &str)], arguments: &[&str]) -> String {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/python/terminal.py");
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/python/screen.py");
     let mut command = isolated(python_file("bin/python"));
     command.env_clear().envs(environment.iter().copied());
     command.arg("-I").arg(script).arg(columns.to_string()).arg(env!("CARGO_BIN_EXE_setup-keys")).args(arguments);
