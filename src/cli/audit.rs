@@ -194,6 +194,8 @@ impl<'a> Auditing<'a> {
                 return Ok(());
             }
         };
+        // Of a report that was given up nothing is left to count for this one.
+        (self.summary, self.not_judged) = (Summary::default(), 0);
         let file: Arc<str> = report.to_string().into();
         let mut is_new = false;
         while let Some(row) = rows.next() {

@@ -9,6 +9,9 @@ use crate::rule::exception::{EXPIRING_DAYS, Exception};
 use crate::rule::verdict::{Cleared, Summary, Verdict};
 use crate::text::{count, printable};
 
+/// Columns of a terminal that has too few for a table.
+const NARROW: u16 = 60;
+
 /// How the table looks where it goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Style {
@@ -45,28 +48,10 @@ pub fn write(report: &AuditReport, style: Style, output: &mut dyn Write) -> io::
         Verdict::Compliant(_) | Verdict::NotApplicable(_) => 2,
     });
     let several = report.accounts.len() > 1;
-    let mut table = new_table(style.width);
-    let account = several.then_some("ACCOUNT");
-    table.set_header(account.into_iter().chain(["USER", "COMPLIANCE", "ANNOTATION"]));
-    for user in users {
-        let account = several.then(|| Cell::new(printable(user.account().unwrap_or("unknown"))));
-        let verdict = Cell::new(user.verdict.compliance_type());
-        let verdict = match color(&user.verdict) {
-            Some(color) if style.color => verdict.fg(color),
-            _ => verdict,
-        };
-        let rest = [Cell::new(printable(&user.user_name)), verdict, Cell::new(printable(&user.annotation))];
-        table.add_row(account.into_iter().chain(rest));
+    match style.width {
+        Some(width) if width < NARROW => write_list(&users, several, output)?,
+        _ => write_users(&users, several, style, output)?,
     }
-    if style.color {
-        table.enforce_styling();
-    } else {
-        table.force_no_tty();
-    }
-    if let Some(width) = style.width {
-        keep_names_whole(&mut table, width);
-    }
-    write_table(&table, output)?;
     writeln!(output)?;
 
     let summary = report.summary();
@@ -109,6 +94,44 @@ pub fn write(report: &AuditReport, style: Style, output: &mut dyn Write) -> io::
             output,
             "Next: deactivate keys that were never used, delete them later; have their owners rotate the others"
         )?;
+    }
+    Ok(())
+}
+
+/// The users in columns.
+fn write_users(users: &[&JudgedUser], several: bool, style: Style, output: &mut dyn Write) -> io::Result<()> {
+    let mut table = new_table(style.width);
+    let account = several.then_some("ACCOUNT");
+    table.set_header(account.into_iter().chain(["USER", "COMPLIANCE", "ANNOTATION"]));
+    for user in users {
+        let account = several.then(|| Cell::new(printable(user.account().unwrap_or("unknown"))));
+        let verdict = Cell::new(user.verdict.compliance_type());
+        let verdict = match color(&user.verdict) {
+            Some(color) if style.color => verdict.fg(color),
+            _ => verdict,
+        };
+        let rest = [Cell::new(printable(&user.user_name)), verdict, Cell::new(printable(&user.annotation))];
+        table.add_row(account.into_iter().chain(rest));
+    }
+    if style.color {
+        table.enforce_styling();
+    } else {
+        table.force_no_tty();
+    }
+    if let Some(width) = style.width {
+        keep_names_whole(&mut table, width);
+    }
+    write_table(&table, output)
+}
+
+/// The users one below the other, for a terminal that has no room for columns: it breaks the lines itself.
+fn write_list(users: &[&JudgedUser], several: bool, output: &mut dyn Write) -> io::Result<()> {
+    for user in users {
+        write!(output, "{} {}", user.verdict.compliance_type(), printable(&user.user_name))?;
+        if several {
+            write!(output, " of {}", printable(user.account().unwrap_or("unknown")))?;
+        }
+        writeln!(output, "\n  {}", printable(&user.annotation))?;
     }
     Ok(())
 }

@@ -9,7 +9,7 @@ const RED: &str = "\u{1b}[38;5;9m";
 /// What a terminal of so many columns shows.
 #[track_caller]
 fn terminal(columns: u16, environment: &[(&str, &str)], arguments: &[&str]) -> String {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/python/terminal.py");
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/python/screen.py");
     let mut command = isolated(python_file("bin/python"));
     command.env_clear().envs(environment.iter().copied());
     command.arg("-I").arg(script).arg(columns.to_string()).arg(env!("CARGO_BIN_EXE_setup-keys")).args(arguments);
@@ -65,6 +65,16 @@ cases! { fits:
     a_wide_terminal => (120);
     a_usual_terminal => (80);
     a_narrow_terminal => (60);
+}
+
+#[test]
+fn a_terminal_too_narrow_for_columns_gets_a_list() {
+    let shown = terminal(40, &[], AUDIT);
+    assert!(shown.starts_with("NON_COMPLIANT alice\n  1 setup key: key 1 made 3 s after the user, "), "{shown}");
+    assert!(
+        shown.contains("\nNON_COMPLIANT ivan,ops@example.com\n") && shown.contains("12 users, 6 NON_COMPLIANT"),
+        "{shown}"
+    );
 }
 
 #[test]
