@@ -92,7 +92,7 @@ fn processor_time() {
     for _ in 0..EVENTS {
         lambda.invoke(event()).expect_success();
     }
-    let each = (lambda.processor_time() - before).as_secs_f64() * 1000.0 / f64::from(EVENTS);
+    let each = lambda.processor_time().saturating_sub(before).as_secs_f64() * 1000.0 / f64::from(EVENTS);
     println!("processor time of a later event, its {CALLS} calls included: {each:.2} ms");
 }
 

@@ -9,13 +9,16 @@ const RED: &str = "\u{1b}[38;5;9m";
 /// What a terminal of so many columns shows.
 #[track_caller]
 fn terminal(columns: u16, environment: &[(&str, &str)], arguments: &[&str]) -> String {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/python/screen.py");
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/python/terminal.py");
     let mut command = isolated(python_file("bin/python"));
-    command.env_clear().envs(environment.iter().copied());
-    command.arg("-I").arg(script).arg(columns.to_string()).arg(env!("CARGO_BIN_EXE_setup-keys")).args(arguments);
+    command.env_clear().envs(environment.iter().copied()).arg("-I").arg(script);
+    command.args([columns.to_string().as_str(), "40", env!("CARGO_BIN_EXE_setup-keys")]).args(arguments);
     let output = command.output().unwrap();
-    assert_eq!(status(&output), 1, "{}", String::from_utf8_lossy(&output.stderr));
-    stdout(&output).to_owned()
+    assert_eq!(status(&output), 0, "{}", String::from_utf8_lossy(&output.stderr));
+    let seen: Value = serde_json::from_str(stdout(&output)).unwrap();
+    assert_eq!(seen["status"], 1, "{seen}");
+    // A terminal ends its lines in its own way.
+    seen["written"].as_str().unwrap().replace("\r\n", "\n")
 }
 
 const AUDIT: &[&str] = &["audit", "--credential-report", REPORT];
