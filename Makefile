@@ -38,10 +38,10 @@ deny: $(DENY)/bin/cargo-deny
 $(DENY)/bin/cargo-deny:
 	$(CARGO) install --quiet --locked --root $(DENY) cargo-deny@$(DENY_VERSION)
 
-# The picture of the HTML report that the README shows: docs/audit-report.png.
-.PHONY: picture
-picture: browser
-	$(CARGO) test --locked --test html -- --ignored --exact the_picture_of_the_readme
+# The pictures that the README shows: docs/audit-report.png and docs/audit-table.png.
+.PHONY: pictures
+pictures: browser python
+	$(CARGO) test --locked --test html -- --ignored --exact the_pictures_of_the_readme
 
 # The Lambda functions as they are deployed: target/package/*.zip, with their sizes.
 .PHONY: package

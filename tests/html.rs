@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use browser::{Browser, ENTER, RIGHT, TAB};
+use python_support::{isolated, python_file};
 use serde_json::{Value, json};
 use support::aws::{ACCESS_KEY_ID, AwsDouble, Fault, FaultKind, Key, SECRET_ACCESS_KEY, User};
 use support::time;
@@ -713,11 +714,33 @@ fn any_window_and_any_date_can_be_drawn() {
 }
 
 #[test]
-#[ignore = "writes docs/audit-report.png: `make picture`"]
-fn the_picture_of_the_readme() {
+#[ignore = "writes docs/audit-report.png and docs/audit-table.png: `make pictures`"]
+fn the_pictures_of_the_readme() {
     let browser = Browser::start();
     browser.emulate("screen", "light");
     browser.resize(1080, 1050);
     browser.open(&page_of("picture", EXAMPLE));
     fs::write("docs/audit-report.png", browser.picture()).unwrap();
+
+    // What a terminal of 120 columns gets, in its colours.
+    let terminal = ["-I", "tests/python/terminal.py", "120", "40", env!("CARGO_BIN_EXE_setup-keys")];
+    let mut command = isolated(python_file("bin/python"));
+    command.args(terminal).args(["audit", "--credential-report", EXAMPLE]).env("TERM", "xterm-256color");
+    let seen: Value = serde_json::from_slice(&command.output().unwrap().stdout).unwrap();
+    let written = seen["written"].as_str().unwrap();
+    let mut text = written.replace('&', "&amp;").replace('<', "&lt;");
+    for (code, tag) in [("38;5;9", "<b class=red>"), ("38;5;10", "<b class=green>"), ("39", "</b>")] {
+        text = text.replace(&format!("\u{1b}[{code}m"), tag);
+    }
+    assert!(!text.contains('\u{1b}'), "{text}");
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("terminal.html");
+    let style = "body{background:#14181f;color:#d8dee9;margin:16px}pre{font:14px/1.35 'Liberation Mono',monospace;margin:0;white-space:pre-wrap}\
+                 b{font-weight:inherit}.red{color:#ff6b6b}.green{color:#5fd38d}";
+    let page = format!(
+        "<meta charset=utf-8><style>{style}</style><pre>$ setup-keys audit --credential-report {EXAMPLE}\n{text}</pre>"
+    );
+    fs::write(&path, page).unwrap();
+    browser.resize(1060, 430);
+    browser.open(&path);
+    fs::write("docs/audit-table.png", browser.picture()).unwrap();
 }
