@@ -48,18 +48,30 @@ pictures: browser python
 package:
 	bash scripts/package.sh
 
-# How fast the evaluator of `make package` is, as ratios to what its calls take at least (about three minutes), and the
-# audit of a million rows of credential reports, as a ratio to a bare scan of them (half a minute, once it is built).
-.PHONY: bench bench-sweep bench-audit
-bench: bench-sweep bench-audit
+# How fast the evaluator of `make package` is, as ratios: its start to that of the least Lambda function, its answers and sweeps to
+# what their calls take at least (about three minutes); and the audit of a million rows of credential reports, to a bare scan
+# of them (half a minute, once it is built). `make soak` sends one process 100,000 events.
+.PHONY: bench bench-events bench-sweep bench-audit soak
+bench: bench-events bench-sweep bench-audit
+
+AS_DEPLOYED = EVALUATOR_BINARY=$(CURDIR)/target/bench/bootstrap HELLO_BINARY=$(CURDIR)/target/bench/hello $(CARGO) bench --locked --profile dev
+
+.PHONY: as-deployed
+as-deployed:
+	bash scripts/package.sh --hello
+	python3 -m zipfile -e target/package/evaluator.zip target/bench && chmod +x target/bench/bootstrap
+
+bench-events: as-deployed
+	$(AS_DEPLOYED) --bench events
+
+bench-sweep: as-deployed
+	$(AS_DEPLOYED) --bench sweep
 
 bench-audit:
 	$(CARGO) bench --locked --bench credential_report
 
-bench-sweep: package
-	rm -rf target/bench && mkdir -p target/bench
-	python3 -m zipfile -e target/package/evaluator.zip target/bench && chmod +x target/bench/bootstrap
-	EVALUATOR_BINARY=$(CURDIR)/target/bench/bootstrap $(CARGO) bench --locked --profile dev --bench sweep
+soak: as-deployed
+	$(AS_DEPLOYED) --bench soak
 
 # Deployment: `PARAMETERS="Name=Value …"` for the rule and the stack; settings are environment variables (see --help of the
 # scripts). DRY_RUN=1 shows the commands only.

@@ -1,12 +1,14 @@
 #!/usr/bin/env bash
 # Builds the Lambda functions for `provided.al2023` and zips them into target/package: for x86-64 always, for arm64 where
-# the Rust target is installed (`rustup target add aarch64-unknown-linux-gnu`).
+# the Rust target is installed (`rustup target add aarch64-unknown-linux-gnu`). With --hello, also what their start is compared
+# with, benches/hello.rs, into target/bench.
 set -euo pipefail
 
 root=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)
 cd "$root"
 tools=target/package-tools
 functions=(evaluator remediator)
+hello=${1:-}
 
 wanted=$(sha256sum <scripts/package-requirements.txt)
 if [[ $(cat "$tools/stamp" 2>/dev/null) != "$wanted" ]]; then
@@ -34,12 +36,17 @@ for architecture in x86_64 aarch64; do
         x86_64) suffix= ;;
         aarch64) suffix=-arm64 ;;
     esac
+    # `--disable-optimizations`: only our own profile holds. 2.34 is the glibc of Amazon Linux 2023.
+    build=(cargo lambda build --quiet --profile lambda --locked --no-default-features --disable-optimizations
+        --target "$triple.2.34" --lambda-dir "target/package-build/lambda-$architecture")
     for function in "${functions[@]}"; do
-        # `--disable-optimizations`: only our own profile holds. 2.34 is the glibc of Amazon Linux 2023.
-        cargo lambda build --quiet --profile lambda --locked --no-default-features --bin "$function" \
-            --disable-optimizations --target "$triple.2.34" \
-            --lambda-dir "target/package-build/lambda-$architecture"
+        "${build[@]}" --bin "$function"
         python3 scripts/package.py "target/package-build/lambda-$architecture/$function/bootstrap" \
             "target/package/$function$suffix.zip"
     done
+    if [[ $hello == --hello ]]; then
+        "${build[@]}" --example hello
+        mkdir -p target/bench
+        cp "target/package-build/lambda-$architecture/hello/bootstrap" "target/bench/hello$suffix"
+    fi
 done
