@@ -19,6 +19,10 @@ if [[ $(cat "$tools/stamp" 2>/dev/null) != "$wanted" ]]; then
     echo "$wanted" >"$tools/stamp"
 fi
 PATH=$root/$tools/bin:$PATH
+bom=$root/target/tools/cargo-cyclonedx-0.5.9
+if ! [[ -x $bom/bin/cargo-cyclonedx ]]; then
+    cargo install --quiet --locked --root "$bom" cargo-cyclonedx@0.5.9
+fi
 
 # Where the sources lie must not show in the binary: the same source, the same zip.
 export RUSTFLAGS="--remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=/cargo --remap-path-prefix=$root=/setup-keys"
@@ -44,6 +48,13 @@ for architecture in x86_64 aarch64; do
         python3 scripts/package.py "target/package-build/lambda-$architecture/$function/bootstrap" \
             "target/package/$function$suffix.zip"
     done
+    # What each is made of: a bill of materials (CycloneDX), the same for the same source wherever that lies.
+    SOURCE_DATE_EPOCH=0 "$bom/bin/cargo-cyclonedx" cyclonedx -qq --format json --spec-version 1.5 --describe binaries \
+        --no-default-features --no-build-deps --target "$triple"
+    for function in "${functions[@]}"; do
+        sed "s|file://$root|file:///setup-keys|g" "${function}_bin.cdx.json" >"target/package/$function$suffix.cdx.json"
+    done
+    rm -f -- *_bin.cdx.json
     if [[ $hello == --hello ]]; then
         "${build[@]}" --example hello
         mkdir -p target/bench
