@@ -101,11 +101,13 @@ describe_parameters() {
 }
 
 describe_template() {
-    local name default
+    local name default values
     while read -r name; do
         if [[ $name =~ ^($2)$ ]]; then continue; fi
         default=$(field "$1" "$name" Default)
-        printf '  %s%s\n' "$name" "${default:+ [$default]}"
+        values=$(field "$1" "$name" AllowedValues)
+        values=${values//[][\']/}
+        printf '  %s%s%s\n' "$name" "${default:+ [$default]}" "${values:+: ${values#, }}"
         field "$1" "$name" Description | fold -s -w 112 | sed 's/^/      /; s/ *$//'
     done < <(template_parameters "$1")
 }
