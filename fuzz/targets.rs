@@ -19,7 +19,7 @@ fn now() -> DateTime<Utc> {
 }
 
 /// An event is understood or refused; the result token shows nowhere, and an error is one line.
-pub fn event(input: &[u8]) {
+pub(crate) fn event(input: &[u8]) {
     let Ok(text) = std::str::from_utf8(input) else { return };
     match event::parse(text) {
         Ok(Event::Config(event)) => {
@@ -36,7 +36,7 @@ pub fn event(input: &[u8]) {
 }
 
 /// Rule parameters are refused, or the same when they are written out and read again.
-pub fn parameters(input: &[u8]) {
+pub(crate) fn parameters(input: &[u8]) {
     let Ok(text) = std::str::from_utf8(input) else { return };
     let as_text = GivenParameters::from_text(Some(text));
     // `null` and nothing at all are the defaults.
@@ -53,7 +53,7 @@ pub fn parameters(input: &[u8]) {
 }
 
 /// A credential report is read to its end whatever is in it; every row has a verdict or an error on its line.
-pub fn report(input: &[u8]) {
+pub(crate) fn report(input: &[u8]) {
     let Ok(mut rows) = credential_report::open(Cursor::new(input)) else { return };
     let rule = Parameters::default();
     let mut line = 0;
@@ -72,7 +72,7 @@ pub fn report(input: &[u8]) {
 }
 
 /// Tags make an exception only with an owner and a day that is neither past nor too far ahead.
-pub fn exception(input: &[u8]) {
+pub(crate) fn exception(input: &[u8]) {
     let Ok(text) = std::str::from_utf8(input) else { return };
     let prefix = setup_keys::rule::parameters::ExceptionTagPrefix::default();
     let names = ["owner", "expires", "reason"].map(|name| format!("{prefix}{name}"));
@@ -92,17 +92,17 @@ pub fn exception(input: &[u8]) {
 }
 
 /// Whatever is in names, tags and dates, an annotation is one that AWS Config takes, without whole key ids.
-pub fn annotation(input: &[u8]) {
+pub(crate) fn annotation(input: &[u8]) {
     let Some((numbers, text)) = input.split_at_checked(4) else { return };
     let Ok(text) = std::str::from_utf8(text) else { return };
     let mut texts = text.split('\0');
     let mut text = || texts.next().unwrap_or_default().to_owned();
     let created = now() - TimeDelta::days(i64::from(numbers[0]));
     let key = |number: u8, id: String| AccessKey {
-        name: if number % 5 == 0 { KeyName::Slot(number) } else { KeyName::Id(id) },
+        name: if number.is_multiple_of(5) { KeyName::Slot(number) } else { KeyName::Id(id) },
         status: KeyStatus::from(["Active", "Inactive", "Expired"][usize::from(number) % 3]),
         created: created + TimeDelta::seconds(i64::from(number) - 100),
-        last_use: if number % 2 == 0 { LastUse::Never } else { LastUse::At(now()) },
+        last_use: if number.is_multiple_of(2) { LastUse::Never } else { LastUse::At(now()) },
     };
     let keys = numbers[1..].iter().map(|number| key(*number, text())).collect();
     let tags = ["owner", "expires", "reason"].map(|name| (format!("setup-keys:exception-{name}"), text()));
@@ -113,7 +113,7 @@ pub fn annotation(input: &[u8]) {
         ..Facts::unread(text())
     };
     let mut given = GivenParameters::default();
-    let window = if numbers[0] % 2 == 0 { "any" } else { "86400" };
+    let window = if numbers[0].is_multiple_of(2) { "any" } else { "86400" };
     given.set(ParameterName::SetupWindowSeconds, window).expect("a window");
     given.set(ParameterName::KeyStatus, "any").expect("a status");
     let rule = given.resolve();

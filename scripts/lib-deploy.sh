@@ -107,7 +107,7 @@ describe_template() {
         default=$(field "$1" "$name" Default)
         values=$(field "$1" "$name" AllowedValues)
         values=${values//[][\']/}
-        printf '  %s%s%s\n' "$name" "${default:+ [$default]}" "${values:+: ${values#, }}"
+        printf '  %s%s%s\n' "$name" "${default:+ [$default]}" "${values:+: ${values#, }}" | fold -s -w 112 | sed '2,$s/^/      /; s/ *$//'
         field "$1" "$name" Description | fold -s -w 112 | sed 's/^/      /; s/ *$//'
     done < <(template_parameters "$1")
 }
