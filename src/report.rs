@@ -128,6 +128,13 @@ impl AuditReport {
         self.users.iter().map(|user| &user.verdict).collect()
     }
 
+    /// The users in the order in which people read them: by [`rank`], and within each in the order of the source.
+    fn ranked_users(&self) -> Vec<&JudgedUser> {
+        let mut users: Vec<_> = self.users.iter().collect();
+        users.sort_by_key(|user| rank(&user.verdict));
+        users
+    }
+
     /// How many users could not be judged, and how many reports could not be read at all.
     fn not_judged(&self) -> (usize, usize) {
         let users = self.accounts.iter().map(|account| account.not_judged).sum();
@@ -220,6 +227,15 @@ fn all_sources(accounts: &[JudgedAccount]) -> Source {
 
 /// A sink's output.
 pub type Output<'a> = &'a mut dyn Write;
+
+/// What is read first: 0 for NON_COMPLIANT users, 1 for those that only an exception makes COMPLIANT, 2 for the others.
+const fn rank(verdict: &Verdict) -> u8 {
+    match verdict {
+        Verdict::NonCompliant { .. } => 0,
+        _ if verdict.exception().is_some() => 1,
+        Verdict::Compliant(_) | Verdict::NotApplicable(_) => 2,
+    }
+}
 
 /// Why exceptions do not show in an audit of a credential report.
 const NO_EXCEPTIONS: &str = "a credential report has no tags: exceptions cannot be seen";

@@ -22,6 +22,7 @@ use crate::rule::parameters::{Parameters, SweepReports};
 use crate::rule::screening::{Screening, screen};
 use crate::rule::verdict::{NotApplicable, Verdict};
 use crate::rule::{Need, Step, decide, key_ages};
+use crate::text::printable;
 
 /// How many users are read at once. IAM throttles by calls a second; this only bounds how many wait for an answer.
 const USERS_AT_ONCE: usize = 16;
@@ -49,6 +50,19 @@ pub struct JudgedAccount {
     pub keys: HashMap<String, Vec<KeyAge>>,
     /// When the credential report was generated that was used; `None` if none was to be had and every user was read.
     pub report_generated: Option<DateTime<Utc>>,
+}
+
+/// The verdict on a user of a [`JudgedAccount`], or why there is none, in a line for a person.
+///
+/// # Errors
+///
+/// - the reason: a read that failed, or the deadline.
+pub fn verdict_on(user: &ListedUser, outcome: Option<Result<Verdict, Error>>) -> Result<Verdict, String> {
+    match outcome {
+        Some(Ok(verdict)) => Ok(verdict),
+        Some(Err(error)) => Err(format!("user `{}`: {}", printable(&user.name), error.chain())),
+        None => Err(format!("user `{}` was not read in time", printable(&user.name))),
+    }
 }
 
 /// Answers a scheduled event: an evaluation for every user, and NOT_APPLICABLE for every earlier result whose user is gone.

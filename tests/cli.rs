@@ -5,46 +5,19 @@
 #[macro_use]
 #[path = "support/cases.rs"]
 mod cases;
+#[path = "support/tool.rs"]
+mod tool;
 
 use std::ffi::OsStr;
 use std::fs;
-use std::io::Write;
 use std::path::PathBuf;
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 
+use tool::*;
+
 const REPORT: &str = "examples/credential-report.csv";
-
-/// The tool, without the environment of whoever runs the tests.
-fn tool(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_setup-keys"));
-    command.args(arguments).env_clear();
-    command
-}
-
-fn run(arguments: &[&str]) -> Output {
-    tool(arguments).output().unwrap()
-}
-
-fn run_with_input(arguments: &[&str], input: &[u8]) -> Output {
-    let mut child =
-        tool(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    child.stdin.take().unwrap().write_all(input).unwrap();
-    child.wait_with_output().unwrap()
-}
-
-fn stdout(output: &Output) -> &str {
-    std::str::from_utf8(&output.stdout).unwrap()
-}
-
-fn stderr(output: &Output) -> &str {
-    std::str::from_utf8(&output.stderr).unwrap()
-}
-
-fn status(output: &Output) -> i32 {
-    output.status.code().unwrap()
-}
 
 /// A file with this content, in a directory of the test's own.
 fn file(test: &str, name: &str, content: impl AsRef<[u8]>) -> PathBuf {

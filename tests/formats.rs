@@ -18,6 +18,9 @@ mod python_support;
 #[path = "formats/reports.rs"]
 mod reports;
 mod support;
+#[allow(dead_code, reason = "these tests use a part of it")]
+#[path = "support/tool.rs"]
+mod tool;
 
 use std::fs;
 use std::io::Write as _;
@@ -27,20 +30,10 @@ use std::process::{Command, Output, Stdio};
 use serde_json::{Value, json};
 
 use python_support::{isolated, python_file};
+use tool::*;
 
 const REPORT: &str = "examples/credential-report.csv";
 const NOW: &str = "2026-05-03T12:00:00Z";
-
-/// The tool, without the environment of whoever runs the tests.
-fn tool(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_setup-keys"));
-    command.args(arguments).env_clear();
-    command
-}
-
-fn run(arguments: &[&str]) -> Output {
-    tool(arguments).output().unwrap()
-}
 
 /// The same, with the double as its AWS.
 fn run_live(aws: &support::aws::AwsDouble, arguments: &[&str]) -> Output {
@@ -51,18 +44,6 @@ fn run_live(aws: &support::aws::AwsDouble, arguments: &[&str]) -> Output {
         .env("AWS_ACCESS_KEY_ID", support::aws::ACCESS_KEY_ID)
         .env("AWS_SECRET_ACCESS_KEY", support::aws::SECRET_ACCESS_KEY);
     command.output().unwrap()
-}
-
-fn stdout(output: &Output) -> &str {
-    std::str::from_utf8(&output.stdout).unwrap()
-}
-
-fn stderr(output: &Output) -> &str {
-    std::str::from_utf8(&output.stderr).unwrap()
-}
-
-fn status(output: &Output) -> i32 {
-    output.status.code().unwrap()
 }
 
 /// An empty directory of the test's own.

@@ -18,7 +18,7 @@ use crate::report::{self, Collect, JudgedAccount, JudgedUser, Location, Settings
 use crate::rule::facts::{Facts, KeyAge};
 use crate::rule::key_ages;
 use crate::rule::verdict::{Annotations, Summary, Verdict};
-use crate::sweep::judge_account_with_report;
+use crate::sweep::{judge_account_with_report, verdict_on};
 use crate::text::printable;
 
 /// Judge every user of an account
@@ -274,22 +274,21 @@ impl<'a> Auditing<'a> {
         }
 
         for (user, outcome) in judged.users {
-            let error = match outcome {
+            match verdict_on(&user, outcome) {
                 // Deleted since the list was read: no user of the account.
-                Some(Ok(Verdict::NotApplicable(_))) => continue,
-                Some(Ok(verdict)) => {
+                Ok(Verdict::NotApplicable(_)) => {}
+                Ok(verdict) => {
                     let keys = judged.keys.remove(&user.id);
                     let facts = Facts { user_id: Some(user.id), arn: Some(user.arn), ..Facts::unread(user.name) };
                     if let Err(error) = self.user(facts, keys, verdict, None) {
                         return Ok(Err(error));
                     }
-                    continue;
                 }
-                Some(Err(error)) => format!("user `{}`: {}", printable(&user.name), error.chain()),
-                None => format!("user `{}` was not read in time", printable(&user.name)),
-            };
-            self.not_judged += 1;
-            self.error(&error);
+                Err(why) => {
+                    self.not_judged += 1;
+                    self.error(&why);
+                }
+            }
         }
         self.end_account(Some(account), Source::Live { report_generated: judged.report_generated });
         Ok(Ok(()))

@@ -9,7 +9,7 @@ use crate::aws::Live;
 use crate::aws::iam::ListedUser;
 use crate::error::Error;
 use crate::rule::verdict::Verdict;
-use crate::sweep::judge_account;
+use crate::sweep::{judge_account, verdict_on};
 
 /// How many users a response tells of, and how many errors: a step of SSM Automation takes 200 KB of output (Systems
 /// Manager User Guide, "aws:invokeLambdaFunction"). The log tells of all.
@@ -105,11 +105,10 @@ pub async fn in_question(
     let account = judge_account(aws, &remedy.judging_parameters(), now, progress).await?;
     let mut question = InQuestion { total: account.users.len(), users: Vec::new(), unjudged: Vec::new() };
     for (user, outcome) in account.users {
-        match outcome {
-            Some(Ok(Verdict::NonCompliant { .. })) => question.users.push(user),
-            Some(Ok(_)) => {}
-            Some(Err(error)) => question.unjudged.push(format!("user `{}`: {}", user.name, error.chain())),
-            None => question.unjudged.push(format!("user `{}` was not read in time", user.name)),
+        match verdict_on(&user, outcome) {
+            Ok(Verdict::NonCompliant { .. }) => question.users.push(user),
+            Ok(_) => {}
+            Err(why) => question.unjudged.push(why),
         }
     }
     Ok(question)

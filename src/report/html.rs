@@ -14,14 +14,14 @@ use chrono::{DateTime, TimeDelta, Utc};
 use sha2::{Digest as _, Sha256};
 
 use self::chart::{Chart, Kind, Point, Range, in_numbers};
-use super::{AuditReport, JudgedUser, NO_EXCEPTIONS, Source};
+use super::{AuditReport, JudgedUser, NO_EXCEPTIONS, Source, rank};
 use crate::RULE_NAME;
 use crate::rule::exception::EXPIRING_DAYS;
 use crate::rule::facts::{KeyName, KeyStatus, LastUse};
 use crate::rule::parameters::{
     ConsolePassword, GivenParameters, KeyStatusFilter, KeyUsage, ParameterName, Parameters, Profile, SetupWindow,
 };
-use crate::rule::verdict::{ComplianceType, Summary, Verdict, length};
+use crate::rule::verdict::{ComplianceType, Summary, Verdict, distance};
 use crate::text::{count, mask_key_ids, printable};
 
 const STYLE: &str = include_str!("html/page.css");
@@ -122,9 +122,7 @@ struct Excepted {
 ///
 /// - [`io::Error`] of the output.
 pub fn write(report: &AuditReport, output: &mut dyn Write) -> io::Result<()> {
-    let mut users: Vec<&JudgedUser> = report.users.iter().collect();
-    // Within each group the order of the source stays.
-    users.sort_by_key(|user| rank(&user.verdict));
+    let users = report.ranked_users();
     let rows: Vec<Row> = users.iter().map(|user| row(user)).collect();
 
     let points: Vec<Point> = rows.iter().flat_map(points).collect();
@@ -179,14 +177,6 @@ fn hash(text: &str) -> String {
     format!("sha256-{}", STANDARD.encode(Sha256::digest(text)))
 }
 
-const fn rank(verdict: &Verdict) -> u8 {
-    match verdict {
-        Verdict::NonCompliant { .. } => 0,
-        _ if verdict.exception().is_some() => 1,
-        Verdict::Compliant(_) | Verdict::NotApplicable(_) => 2,
-    }
-}
-
 fn row(user: &JudgedUser) -> Row {
     let keys = keys(user);
     let dates = keys.iter().map(|key| key.last_used.as_str());
@@ -235,12 +225,6 @@ impl Key {
             },
         }
     }
-}
-
-/// `3 s after`, `20 s before`
-fn distance(seconds_after_user: i64) -> String {
-    let side = if seconds_after_user < 0 { "before" } else { "after" };
-    format!("{} {side}", length(seconds_after_user))
 }
 
 fn points(row: &Row) -> impl Iterator<Item = Point> {

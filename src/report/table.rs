@@ -40,13 +40,7 @@ pub fn terminal_width() -> Option<u16> {
 ///
 /// - [`io::Error`] of the output.
 pub fn write(report: &AuditReport, style: Style, output: &mut dyn Write) -> io::Result<()> {
-    let mut users: Vec<&JudgedUser> = report.users.iter().collect();
-    // Within each group the order of the source stays.
-    users.sort_by_key(|user| match user.verdict {
-        Verdict::NonCompliant { .. } => 0,
-        Verdict::Compliant(Cleared::Excepted { .. }) => 1,
-        Verdict::Compliant(_) | Verdict::NotApplicable(_) => 2,
-    });
+    let users = report.ranked_users();
     let several = report.accounts.len() > 1;
     match style.width {
         Some(width) if width < NARROW => write_list(&users, several, output)?,

@@ -245,7 +245,7 @@ fn non_compliant(setup_keys: &[SetupKey], invalid_exception: Option<&InvalidExce
 impl SetupKey {
     /// `…WXYZ made 4 s after the user, never used: deactivate, then delete`
     fn advice(&self) -> String {
-        format!("{} made {}, {}", self.name.masked(), self.distance(), self.todo())
+        format!("{} made {} the user, {}", self.name.masked(), distance(self.seconds_after_user), self.todo())
     }
 
     const fn todo(&self) -> &'static str {
@@ -256,21 +256,16 @@ impl SetupKey {
             (Some(_), _) => "used: rotate",
         }
     }
-
-    /// How long after (or before) its user the key was made: seconds up to a day, then whole days.
-    #[must_use]
-    pub fn distance(&self) -> String {
-        let side = if self.seconds_after_user < 0 { "before" } else { "after" };
-        format!("{} {side} the user", length(self.seconds_after_user))
-    }
 }
 
-/// How far apart a key and its user were made, whichever came first: seconds up to a day, then whole days.
+/// How long after its user a key was made, or before: `3 s after`, `20 s before`; seconds up to a day, then whole days.
 #[must_use]
-pub fn length(seconds_after_user: i64) -> String {
+pub fn distance(seconds_after_user: i64) -> String {
     const DAY: u64 = 86_400;
+    let side = if seconds_after_user < 0 { "before" } else { "after" };
     let seconds = seconds_after_user.unsigned_abs();
-    if seconds <= DAY { format!("{seconds} s") } else { text::count((seconds / DAY) as usize, "day") }
+    let length = if seconds <= DAY { format!("{seconds} s") } else { text::count((seconds / DAY) as usize, "day") };
+    format!("{length} {side}")
 }
 
 impl KeyName {
