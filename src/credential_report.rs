@@ -8,6 +8,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::io::{self, BufRead, Cursor, Read};
+use std::mem;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -93,6 +94,7 @@ pub struct Rows<R> {
     record: ByteRecord,
     columns: Columns,
     seen: HashSet<Box<str>>,
+    is_empty: bool,
     generated: Option<DateTime<Utc>>,
     account: Option<String>,
     /// The first ARN up to its resource: one that starts the same is of the same account.
@@ -241,6 +243,7 @@ impl<R: Read> Rows<R> {
             record: ByteRecord::new(),
             columns,
             seen: HashSet::with_capacity(USERS),
+            is_empty: true,
             generated,
             account: None,
             arn_start: String::new(),
@@ -347,7 +350,13 @@ impl<R: Read> Iterator for Rows<R> {
         loop {
             let read = self.records.read_byte_record(&mut self.record);
             let line = self.record.position().map_or(0, Position::line);
+            self.is_empty &= matches!(read, Ok(false));
             match read {
+                // An account always has its root user, so this is a part of a report.
+                Ok(false) if mem::take(&mut self.is_empty) => {
+                    let problem = "it has no rows, not even that of the root user".to_owned();
+                    return Some(Err(ReportError::NotAReport(problem)));
+                }
                 Ok(false) => return None,
                 Ok(true) => {}
                 Err(error) => {

@@ -12,7 +12,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 pub use account::{AccountResponse, InQuestion, in_question};
-pub use key::restore;
+pub use key::{Restored, restore};
 pub use request::{Action, Mode, Remedy, Request, UsedKeys, Whom};
 
 use crate::aws::Live;

@@ -83,7 +83,7 @@ pub struct JudgedUser {
     /// The verdict.
     pub verdict: Verdict,
     /// What a person reads beside it.
-    pub annotation: String,
+    pub annotation: Arc<str>,
     /// Every key that is known of the user; `None` if its keys were not read, or if the form of the result does not show them.
     pub keys: Option<Vec<KeyAge>>,
     /// Where in a credential report the user stands.
@@ -103,13 +103,13 @@ impl JudgedUser {
     /// The user of these facts, with this verdict.
     #[must_use]
     pub fn new(facts: Facts, verdict: Verdict, parameters: &Parameters) -> Self {
-        let annotation = verdict.annotation(parameters);
+        let annotation = verdict.annotation(parameters).into();
         Self::annotated(facts, verdict, annotation)
     }
 
     /// The same, with the verdict's annotation.
     #[must_use]
-    pub fn annotated(facts: Facts, verdict: Verdict, annotation: String) -> Self {
+    pub fn annotated(facts: Facts, verdict: Verdict, annotation: Arc<str>) -> Self {
         let Facts { user_name, user_id, arn, .. } = facts;
         Self { user_name, user_id, arn, verdict, annotation, keys: None, location: None }
     }

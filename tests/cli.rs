@@ -277,6 +277,8 @@ mod refuses {
 
     cases! { input:
         an_empty_report => ("empty_report", AUDIT, "", "FILE:1: not a credential report: it is empty");
+        a_report_without_rows => ("header_only", AUDIT, fs::read_to_string(REPORT).unwrap().lines().next().unwrap(),
+            "FILE:1: not a credential report: it has no rows, not even that of the root user");
         a_report_with_a_missing_column => ("missing_column", AUDIT, "user,arn\n", "FILE:1: not a credential report: its first line has no column `access_key_1_active`");
         a_report_that_is_not_text => ("binary_report", AUDIT, [0xff, 0x00], "FILE:1: not a credential report: its first line has no column `access_key_1_active`");
         an_empty_event => ("empty_event", REPLAY, "", "FILE:1:1: `event`: is empty: a JSON object is expected");

@@ -175,6 +175,16 @@ mod refuses {
         bytes_that_are_no_text => ([0xff, 0xfe, 0x00, b'\n'], "not a credential report: its first line has no column `access_key_1_active`");
     }
 
+    /// An account has its root user at least: who filters rows, or has a download cut short, must not be told that all is well.
+    #[test]
+    fn a_report_without_rows() {
+        let text = report(&[]);
+        let mut rows = open(text.as_bytes()).unwrap();
+        let error = rows.next().expect("it is refused").unwrap_err();
+        assert_eq!(error.to_string(), "not a credential report: it has no rows, not even that of the root user");
+        assert!(rows.next().is_none(), "once");
+    }
+
     /// What is said of a row; the other rows are still read.
     #[track_caller]
     fn row(bad: impl AsRef<[u8]>, message: &str) {

@@ -212,7 +212,7 @@ impl<'a> Auditing<'a> {
                     let keys = if self.with_keys { key_ages(&row.facts) } else { None };
                     self.user(row.facts, keys, verdict, Some(location))?;
                 }
-                Err(error @ ReportError::Unreadable(_)) => {
+                Err(error @ (ReportError::Unreadable(_) | ReportError::NotAReport(_))) => {
                     self.error(&report.locate(&error));
                     // What was read of it counts, but only beside other reports.
                     if self.summary == Summary::default() {

@@ -15,7 +15,9 @@ use super::{Failure, Outcome, complain, write_to};
 use crate::aws::iam::ListedUser;
 use crate::aws::{self, Live};
 use crate::clock;
-use crate::remediator::{self, Action, KeyActionKind, Mode, Remedy, Response, UsedKeys, in_question, remediate_listed};
+use crate::remediator::{
+    Action, KeyActionKind, Mode, Remedy, Response, Restored, UsedKeys, in_question, remediate_listed, restore,
+};
 use crate::report::table;
 use crate::rule::facts::KeyStatus;
 use crate::text::count;
@@ -26,7 +28,8 @@ use crate::text::count;
 /// used are kept: their owners rotate them. Before anything is changed, the ids and the old statuses are written to a file,
 /// which --undo plays back; what is deleted cannot be brought back.
 ///
-/// Exit status: 0 if no active setup key is left, 1 if some are (also in a dry run), 2 if something failed.
+/// Exit status: 0 if no active setup key is left, 1 if some are (also in a dry run), 2 if something failed. With --undo: 1 if a
+/// key was left as it is, since it or its user is gone or was changed by somebody else.
 #[derive(Args)]
 #[command(group(ArgGroup::new("whom").required(true).args(["user", "all", "undo"])))]
 pub(super) struct Remediate {
@@ -123,8 +126,7 @@ impl Remediate {
             responses = acted.responses;
             print(&responses)?;
             if let Some(undo) = undo {
-                undo.keep_only(&responses)?;
-                say(&format!("To undo: setup-keys remediate --undo {} --yes", undo.path.display()));
+                undo.end(&responses)?;
             }
         } else if !planned.is_empty() {
             say(&format!("Dry run: nothing was changed. --yes acts on {}.", count(planned.len(), "key")));
@@ -211,13 +213,16 @@ impl Remediate {
             )));
         }
         let mut rows = Vec::new();
-        let mut failed = false;
+        let (mut failed, mut left) = (false, false);
         for key in undo.keys {
             let UndoKey { user_name, user_id, access_key_id, status } = key;
             let outcome = if self.yes {
                 let wanted = KeyStatus::from(status.as_str());
-                match remediator::restore(aws, &user_name, &user_id, &access_key_id, &wanted).await {
-                    Ok((outcome, reason)) => format!("{outcome:?}: {reason}"),
+                match restore(aws, &user_name, &user_id, &access_key_id, &wanted).await {
+                    Ok(restored) => {
+                        left |= matches!(restored, Restored::Left(_));
+                        restored.to_string()
+                    }
                     Err(error) => {
                         failed = true;
                         error.chain()
@@ -234,7 +239,11 @@ impl Remediate {
         if !self.yes {
             say("Dry run: nothing was changed. --yes acts.");
         }
-        Ok(if failed { Outcome::Incomplete } else { Outcome::Clean })
+        Ok(match (failed, left) {
+            (true, _) => Outcome::Incomplete,
+            (false, true) => Outcome::Found,
+            (false, false) => Outcome::Clean,
+        })
     }
 }
 
@@ -281,15 +290,23 @@ impl UndoFile {
     }
 
     /// Leaves only keys that were changed, or may have been: what somebody else did meanwhile is not this run's to undo.
-    fn keep_only(&self, responses: &[Response]) -> Result<(), Failure> {
+    fn end(self, responses: &[Response]) -> Result<(), Failure> {
+        let Self { path, mut undo } = self;
         let touched: BTreeSet<_> = responses.iter().flat_map(Response::touched_keys).collect();
-        let keys = self.undo.keys.iter().filter(|key| touched.contains(&key.access_key_id)).cloned().collect();
-        let undo = Undo { account: self.undo.account.clone(), written: self.undo.written, keys };
-        // Beside it first: a file cut short would be the way back lost.
-        let beside = self.path.with_extension("json.new");
-        let written = File::create(&beside).and_then(|file| write_undo(file, &undo));
-        let moved = written.and_then(|()| fs::rename(&beside, &self.path));
-        moved.map_err(|error| format!("{}: {error}; it still lists every key of the plan", self.path.display()).into())
+        undo.keys.retain(|key| touched.contains(&key.access_key_id));
+        let ended = if undo.keys.is_empty() {
+            fs::remove_file(&path)
+        } else {
+            // Beside it first: a file cut short would be the way back lost.
+            let beside = path.with_extension("json.new");
+            let written = File::create(&beside).and_then(|file| write_undo(file, &undo));
+            written.and_then(|()| fs::rename(&beside, &path))
+        };
+        ended.map_err(|error| format!("{}: {error}; it still lists every key of the plan", path.display()))?;
+        if !undo.keys.is_empty() {
+            say(&format!("To undo: setup-keys remediate --undo {} --yes", path.display()));
+        }
+        Ok(())
     }
 }
 

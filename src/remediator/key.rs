@@ -1,5 +1,7 @@
 //! One key: looked at, changed, and looked at again.
 
+use std::fmt;
+
 use tokio::time::{Instant, sleep};
 
 use super::{KeyActionKind, Outcome};
@@ -78,7 +80,6 @@ pub(super) async fn act(aws: &Live, user: &str, key: &SetupKey, id: &str, change
 
 const GONE: &str = "The key is gone.";
 const CHANGED: &str = "The status of the key has changed meanwhile.";
-const RESTORED: &str = "The key has its old status.";
 
 /// What came of an attempt to act on a key by its status now; `None` if it is still as it was judged, and to be acted on.
 fn settled(now: Option<KeyStatus>, key: &SetupKey, change: Change, attempt: u32) -> Option<Acted> {
@@ -130,36 +131,51 @@ async fn see(aws: &Live, user: &str, id: &str, wanted: Option<&KeyStatus>) -> Re
     Err(Error::NotSeen { access_key_id: id.to_owned() })
 }
 
-/// Gives an inactive key the status it had before. Nothing is done, and why is returned, if the key or its user is gone or
-/// has been changed by somebody else. What fails for a passing reason is tried again, from another look at the key on.
+/// What came of giving a key its old status.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Restored {
+    /// Done, and seen to be so.
+    Done,
+    /// The key had that status.
+    Already,
+    /// Nothing was done, for this reason: what was known of the key does not hold any more.
+    Left(&'static str),
+}
+
+impl fmt::Display for Restored {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Done => write!(f, "{:?}: The key has its old status.", Outcome::Done),
+            Self::Already => write!(f, "{:?}: The key has this status already.", Outcome::Skipped),
+            Self::Left(reason) => write!(f, "{:?}: {reason}", Outcome::Skipped),
+        }
+    }
+}
+
+/// Gives an inactive key the status it had before, unless the key or its user is gone or has been changed by somebody else.
+/// What fails for a passing reason is tried again, from another look at the key on.
 ///
 /// # Errors
 ///
 /// - any [`Error`] of a call that fails, or of a change that is not to be seen.
-pub async fn restore(
-    aws: &Live,
-    user: &str,
-    user_id: &str,
-    id: &str,
-    status: &KeyStatus,
-) -> Result<(Outcome, &'static str), Error> {
+pub async fn restore(aws: &Live, user: &str, user_id: &str, id: &str, status: &KeyStatus) -> Result<Restored, Error> {
     match aws.iam.identity(user).await? {
         Identity::Read { user_id: held_by, .. } if held_by == user_id => {}
-        _ => return Ok((Outcome::Skipped, "The user is gone, or has another name.")),
+        _ => return Ok(Restored::Left("The user is gone, or has another name.")),
     }
     let mut attempt = 1;
     loop {
         match aws.iam.key_status(user, id).await? {
-            None => return Ok((Outcome::Skipped, GONE)),
+            None => return Ok(Restored::Left(GONE)),
             // The attempt before was answered by nobody, and yet it was made.
-            Some(now) if now == *status && attempt > 1 => return Ok((Outcome::Done, RESTORED)),
-            Some(now) if now == *status => return Ok((Outcome::Skipped, "The key has this status already.")),
+            Some(now) if now == *status && attempt > 1 => return Ok(Restored::Done),
+            Some(now) if now == *status => return Ok(Restored::Already),
             Some(KeyStatus::Inactive) => {}
             // No remediation leaves a key so.
-            Some(_) => return Ok((Outcome::Skipped, CHANGED)),
+            Some(_) => return Ok(Restored::Left(CHANGED)),
         }
         match aws.iam.set_key_status(user, id, status).await {
-            Ok(()) => return see(aws, user, id, Some(status)).await.map(|()| (Outcome::Done, RESTORED)),
+            Ok(()) => return see(aws, user, id, Some(status)).await.map(|()| Restored::Done),
             Err(Error::Call(error)) if error.kind.may_pass() && attempt < ATTEMPTS => {
                 sleep(backoff(attempt)).await;
                 attempt += 1;

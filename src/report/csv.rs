@@ -11,6 +11,7 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::io;
+use std::sync::Arc;
 
 use super::{JudgedAccount, JudgedUser, Output, Settings, Sink, iso};
 use crate::rule::facts::KeyName;
@@ -27,6 +28,8 @@ pub struct Csv<'a> {
     row: Vec<u8>,
     /// The cells that are the same in every row, with what comes before and after them.
     end: Vec<u8>,
+    /// The cells of the last verdict without keys, by its annotation: those of most users are the same.
+    without_keys: (Arc<str>, Vec<u8>),
     has_header: bool,
 }
 
@@ -35,12 +38,9 @@ impl<'a> Csv<'a> {
     pub fn new(settings: &Settings, output: Output<'a>) -> Self {
         let profile = settings.parameters.profile;
         let mut end = Vec::new();
-        for cell in [profile.as_str(), &profile.origin().to_string()] {
-            end.push(b',');
-            push_cell(&mut end, cell);
-        }
+        push_cells(&mut end, &[profile.as_str(), &profile.origin().to_string()]);
         end.extend_from_slice(b"\r\n");
-        Self { output, row: Vec::new(), end, has_header: false }
+        Self { output, row: Vec::new(), end, without_keys: (Arc::from(""), Vec::new()), has_header: false }
     }
 
     /// Only with the first row or the end: what fails before leaves the output alone.
@@ -56,32 +56,26 @@ impl<'a> Csv<'a> {
 impl Sink for Csv<'_> {
     fn user(&mut self, user: JudgedUser) -> io::Result<()> {
         self.header()?;
-        let remediation = user.verdict.remediation().unwrap_or_default();
-        let setup_keys = setup_keys(user.verdict.setup_keys());
-        let exception = user.verdict.exception();
-        let expires = exception.map(|exception| exception.expires.to_string()).unwrap_or_default();
-        self.row.clear();
-        let cells = [
-            user.account().unwrap_or_default(),
-            &user.user_name,
-            user.user_id.as_deref().unwrap_or_default(),
-            user.arn.as_deref().unwrap_or_default(),
-            user.verdict.compliance_type().as_str(),
-            &user.annotation,
-            &remediation,
-            &setup_keys,
-            exception.map(|exception| exception.owner.as_str()).unwrap_or_default(),
-            &expires,
-            exception.and_then(|exception| exception.reason.as_deref()).unwrap_or_default(),
-        ];
-        for (place, cell) in cells.into_iter().enumerate() {
-            if place > 0 {
-                self.row.push(b',');
-            }
-            push_cell(&mut self.row, cell);
+        let row = &mut self.row;
+        row.clear();
+        push_cell(row, user.account().unwrap_or_default());
+        push_cells(
+            row,
+            &[&user.user_name, user.user_id.as_deref().unwrap_or_default(), user.arn.as_deref().unwrap_or_default()],
+        );
+        let (annotation, cells) = &mut self.without_keys;
+        if !user.verdict.setup_keys().is_empty() {
+            push_verdict(row, &user);
+        } else if *annotation == user.annotation {
+            row.extend_from_slice(cells);
+        } else {
+            let start = row.len();
+            push_verdict(row, &user);
+            row[start..].clone_into(cells);
+            *annotation = user.annotation;
         }
-        self.row.extend_from_slice(&self.end);
-        self.output.write_all(&self.row)
+        row.extend_from_slice(&self.end);
+        self.output.write_all(row)
     }
 
     fn error(&mut self, _message: &str) {}
@@ -89,6 +83,22 @@ impl Sink for Csv<'_> {
     fn end(mut self: Box<Self>, _accounts: Vec<JudgedAccount>) -> io::Result<()> {
         self.header()
     }
+}
+
+fn push_verdict(row: &mut Vec<u8>, user: &JudgedUser) {
+    let exception = user.verdict.exception();
+    push_cells(
+        row,
+        &[
+            user.verdict.compliance_type().as_str(),
+            &user.annotation,
+            &user.verdict.remediation().unwrap_or_default(),
+            &setup_keys(user.verdict.setup_keys()),
+            exception.map(|exception| exception.owner.as_str()).unwrap_or_default(),
+            &exception.map(|exception| exception.expires.to_string()).unwrap_or_default(),
+            exception.and_then(|exception| exception.reason.as_deref()).unwrap_or_default(),
+        ],
+    );
 }
 
 /// `AKIA…|4|Active|never; slot 2|…`
@@ -107,6 +117,14 @@ fn setup_keys(keys: &[SetupKey]) -> String {
         let _ = write!(cell, "{name}|{}|{}|{last_used}", key.seconds_after_user, key.status.as_str());
     }
     cell
+}
+
+/// Cells after others.
+fn push_cells(row: &mut Vec<u8>, cells: &[&str]) {
+    for cell in cells {
+        row.push(b',');
+        push_cell(row, cell);
+    }
 }
 
 fn push_cell(row: &mut Vec<u8>, cell: &str) {

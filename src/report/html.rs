@@ -192,7 +192,7 @@ fn row(user: &JudgedUser) -> Row {
         },
         seconds: keys.first().map(|key| key.seconds_after_user),
         last_used: dates.max().unwrap_or_default().to_owned(),
-        advice: user.annotation.clone(),
+        advice: user.annotation.to_string(),
         keys,
     }
 }

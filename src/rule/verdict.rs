@@ -1,6 +1,7 @@
 //! The verdict on a user, with its reasons, and the annotation that tells a person what to do.
 
 use std::fmt;
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use serde::{Serialize, Serializer};
@@ -199,25 +200,25 @@ impl Cleared {
 #[derive(Debug, Clone)]
 pub struct Annotations<'a> {
     parameters: &'a Parameters,
-    no_setup_key: String,
-    no_login_profile: String,
+    no_setup_key: Arc<str>,
+    no_login_profile: Arc<str>,
 }
 
 impl<'a> Annotations<'a> {
     /// Under these parameters.
     #[must_use]
     pub fn new(parameters: &'a Parameters) -> Self {
-        let of = |cleared| Verdict::Compliant(cleared).annotation(parameters);
+        let of = |cleared| Verdict::Compliant(cleared).annotation(parameters).into();
         Self { parameters, no_setup_key: of(Cleared::NoSetupKey), no_login_profile: of(Cleared::NoLoginProfile) }
     }
 
     /// The verdict's [annotation](Verdict::annotation).
     #[must_use]
-    pub fn of(&self, verdict: &Verdict) -> String {
+    pub fn of(&self, verdict: &Verdict) -> Arc<str> {
         match verdict {
-            Verdict::Compliant(Cleared::NoSetupKey) => self.no_setup_key.clone(),
-            Verdict::Compliant(Cleared::NoLoginProfile) => self.no_login_profile.clone(),
-            other => other.annotation(self.parameters),
+            Verdict::Compliant(Cleared::NoSetupKey) => Arc::clone(&self.no_setup_key),
+            Verdict::Compliant(Cleared::NoLoginProfile) => Arc::clone(&self.no_login_profile),
+            other => other.annotation(self.parameters).into(),
         }
     }
 }

@@ -38,26 +38,26 @@ cases! { comes_back:
 
 /// Nothing is done, and this is said.
 #[track_caller]
-fn leaves(test: &str, change: fn(&mut User), said: &str) {
+fn leaves(test: &str, change: fn(&mut User), said: &str, expected: i32) {
     let aws = undone_later(test);
     aws.account(|account| change(account.user("alice")));
     let before = aws.account(|account| account.users.iter().map(|user| user.keys.clone()).collect::<Vec<_>>());
-    let (_, shown, changes) = undo(test, &aws);
-    assert!(shown.contains(said) && changes == 0, "{shown}");
+    let (code, shown, changes) = undo(test, &aws);
+    assert!(shown.contains(said) && (code, changes) == (expected, 0), "{code}: {shown}");
     let after = aws.account(|account| account.users.iter().map(|user| user.keys.clone()).collect::<Vec<_>>());
     assert_eq!(after, before);
 }
 
 cases! { leaves:
     a_key_that_is_active_again => ("undo_active", |alice| "Active".clone_into(&mut alice.keys[0].status),
-        "Skipped: The key has this status already.");
+        "Skipped: The key has this status already.", 0);
     a_key_that_has_expired => ("undo_expired", |alice| "Expired".clone_into(&mut alice.keys[0].status),
-        "Skipped: The status of the key has changed meanwhile.");
-    a_key_that_was_deleted => ("undo_deleted", |alice| alice.keys.clear(), "Skipped: The key is gone.");
+        "Skipped: The status of the key has changed meanwhile.", 1);
+    a_key_that_was_deleted => ("undo_deleted", |alice| alice.keys.clear(), "Skipped: The key is gone.", 1);
     a_user_that_was_made_again => ("undo_remade", |alice| "AIDAANOTHERALICE00001".clone_into(&mut alice.user_id),
-        "Skipped: The user is gone, or has another name.");
+        "Skipped: The user is gone, or has another name.", 1);
     a_user_of_another_name => ("undo_renamed", |alice| "alice.smith".clone_into(&mut alice.name),
-        "Skipped: The user is gone, or has another name.");
+        "Skipped: The user is gone, or has another name.", 1);
 }
 
 #[test]
@@ -74,6 +74,22 @@ fn a_refusal_is_told_and_the_other_keys_come_back() {
     assert!(shown.contains("iam:UpdateAccessKey failed for `…0001`: AccessDenied"), "{shown}");
     let (code, shown, _) = undo(test, &aws);
     assert_eq!((code, status(&aws, "alice").as_str()), (0, "Active"), "{shown}");
+}
+
+#[test]
+fn where_nothing_was_changed_there_is_nothing_to_undo() {
+    let test = "undo_nothing";
+    let aws = account();
+    let file = directory(test).join("undo.json");
+    let _ = fs::remove_file(&file);
+    // Somebody is quicker than the run, right after its plan.
+    aws.after_calls(Some("GetLoginProfile"), 1, |account| {
+        "Inactive".clone_into(&mut account.user("alice").keys[0].status);
+    });
+    let (code, shown) =
+        printed(&tool(test, &aws, &["remediate", "--user", "alice", "--yes", "--undo-file", "undo.json"]));
+    assert!(code == 0 && shown.contains("Planned") && !shown.contains("To undo"), "{code}: {shown}");
+    assert_eq!((aws.count("iam", "UpdateAccessKey"), file.exists()), (0, false), "{shown}");
 }
 
 /// Names are compared without regard to case, so these are one user.
