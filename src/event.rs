@@ -238,17 +238,10 @@ pub fn is_account_id(text: &str) -> bool {
 
 /// The partition and the account of `arn:partition:service:region:account:resource`.
 #[must_use]
-pub fn partition_and_account<'a>(arn: &'a str) -> Option<(&'a str, &'a str)> {
-    // Byte by byte, the quickest for fields this short: a million users are asked for theirs.
-    let field = |text: &'a str| {
-        let end = text.bytes().position(|byte| byte == b':')?;
-        Some((&text[..end], &text[end + 1..]))
-    };
-    let (partition, rest) = field(arn.strip_prefix("arn:")?)?;
-    let (_service, rest) = field(rest)?;
-    let (_region, rest) = field(rest)?;
-    let (account, _resource) = field(rest)?;
-    Some((partition, account))
+pub fn partition_and_account(arn: &str) -> Option<(&str, &str)> {
+    let mut fields = arn.strip_prefix("arn:")?.splitn(5, ':');
+    let (partition, _service, _region, account) = (fields.next()?, fields.next()?, fields.next()?, fields.next()?);
+    fields.next().map(|_resource| (partition, account))
 }
 
 /// Line and column, both from 1, of what follows `before`.

@@ -17,8 +17,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, SecondsFormat, Utc};
 
-use crate::event::partition_and_account;
-use crate::rule::facts::{Facts, KeyAge};
+use crate::rule::facts::KeyAge;
 use crate::rule::parameters::Parameters;
 use crate::rule::verdict::{Summary, Verdict};
 
@@ -74,6 +73,8 @@ pub enum Source {
 /// A user with the verdict on it.
 #[derive(Debug, Clone)]
 pub struct JudgedUser {
+    /// Its account, 12 digits, where the source names one.
+    pub account: Option<Arc<str>>,
     /// User name, as the source has it.
     pub user_name: String,
     /// Unique id, where the source has it.
@@ -97,28 +98,6 @@ pub struct Location {
     pub file: Arc<str>,
     /// The line, from 1.
     pub line: u64,
-}
-
-impl JudgedUser {
-    /// The user of these facts, with this verdict.
-    #[must_use]
-    pub fn new(facts: Facts, verdict: Verdict, parameters: &Parameters) -> Self {
-        let annotation = verdict.annotation(parameters).into();
-        Self::annotated(facts, verdict, annotation)
-    }
-
-    /// The same, with the verdict's annotation.
-    #[must_use]
-    pub fn annotated(facts: Facts, verdict: Verdict, annotation: Arc<str>) -> Self {
-        let Facts { user_name, user_id, arn, .. } = facts;
-        Self { user_name, user_id, arn, verdict, annotation, keys: None, location: None }
-    }
-
-    /// The account of its ARN.
-    #[must_use]
-    pub fn account(&self) -> Option<&str> {
-        partition_and_account(self.arn.as_deref()?).map(|(_, account)| account)
-    }
 }
 
 impl AuditReport {

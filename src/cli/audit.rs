@@ -139,8 +139,9 @@ struct Auditing<'a> {
     with_keys: bool,
     accounts: Vec<JudgedAccount>,
     /// Of each account the report that it was judged by.
-    judged_by: HashMap<String, Arc<str>>,
-    /// The account under way.
+    judged_by: HashMap<Arc<str>, Arc<str>>,
+    /// The account under way, as soon as the source has named it.
+    account: Option<Arc<str>>,
     summary: Summary,
     not_judged: usize,
     /// Something was not judged, or not kept.
@@ -156,6 +157,7 @@ impl<'a> Auditing<'a> {
             with_keys: false,
             accounts: Vec::new(),
             judged_by: HashMap::new(),
+            account: None,
             summary: Summary::default(),
             not_judged: 0,
             incomplete: false,
@@ -170,8 +172,9 @@ impl<'a> Auditing<'a> {
         location: Option<Location>,
     ) -> io::Result<()> {
         self.summary.count(&verdict);
-        let annotation = self.annotations.of(&verdict);
-        self.sink.user(JudgedUser { keys, location, ..JudgedUser::annotated(facts, verdict, annotation) })
+        let Facts { user_name, user_id, arn, .. } = facts;
+        let (account, annotation) = (self.account.clone(), self.annotations.of(&verdict));
+        self.sink.user(JudgedUser { account, user_name, user_id, arn, verdict, annotation, keys, location })
     }
 
     fn error(&mut self, message: &str) {
@@ -180,7 +183,8 @@ impl<'a> Auditing<'a> {
         self.sink.error(message);
     }
 
-    fn end_account(&mut self, account: Option<String>, source: Source) {
+    fn end_account(&mut self, source: Source) {
+        let account = self.account.take().map(|account| account.to_string());
         let (summary, not_judged) = (mem::take(&mut self.summary), mem::take(&mut self.not_judged));
         self.accounts.push(JudgedAccount { account, source, summary, not_judged });
     }
@@ -195,15 +199,11 @@ impl<'a> Auditing<'a> {
             }
         };
         // Of a report that was given up nothing is left to count for this one.
-        (self.summary, self.not_judged) = (Summary::default(), 0);
+        (self.account, self.summary, self.not_judged) = (None, Summary::default(), 0);
         let file: Arc<str> = report.to_string().into();
-        let mut is_new = false;
         while let Some(row) = rows.next() {
-            if !is_new && let Some(account) = rows.account() {
-                if !self.is_new(account, &file) {
-                    return Ok(());
-                }
-                is_new = true;
+            if !self.is_new(rows.account(), &file) {
+                return Ok(());
             }
             let judged = row.and_then(|row| Ok((row.judge(&self.settings.parameters, self.settings.now)?, row)));
             match judged {
@@ -226,21 +226,22 @@ impl<'a> Auditing<'a> {
                 }
             }
         }
-        if !is_new
-            && let Some(account) = rows.account()
-            && !self.is_new(account, &file)
-        {
+        if !self.is_new(rows.account(), &file) {
             return Ok(());
         }
         let source = Source::CredentialReport { file: file.to_string(), generated: rows.generated() };
-        self.end_account(rows.account().map(str::to_owned), source);
+        self.end_account(source);
         Ok(())
     }
 
-    /// Two reports of one account would count its users twice, and differ: which of them holds, nobody can tell.
-    fn is_new(&mut self, account: &str, file: &Arc<str>) -> bool {
+    /// Whether the account under way, as far as it is known, is of this report alone: two reports of one account would count
+    /// its users twice, and differ; which of them holds, nobody can tell.
+    fn is_new(&mut self, account: Option<&str>, file: &Arc<str>) -> bool {
+        let Some(account) = account.filter(|_| self.account.is_none()) else { return true };
         let Some(earlier) = self.judged_by.get(account) else {
-            self.judged_by.insert(account.to_owned(), Arc::clone(file));
+            let account = Arc::from(account);
+            self.judged_by.insert(Arc::clone(&account), Arc::clone(file));
+            self.account = Some(account);
             return true;
         };
         let account = printable(account);
@@ -273,6 +274,7 @@ impl<'a> Auditing<'a> {
             }
         }
 
+        self.account = Some(account.into());
         for (user, outcome) in judged.users {
             match verdict_on(&user, outcome) {
                 // Deleted since the list was read: no user of the account.
@@ -290,7 +292,7 @@ impl<'a> Auditing<'a> {
                 }
             }
         }
-        self.end_account(Some(account), Source::Live { report_generated: judged.report_generated });
+        self.end_account(Source::Live { report_generated: judged.report_generated });
         Ok(Ok(()))
     }
 

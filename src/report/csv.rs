@@ -58,7 +58,7 @@ impl Sink for Csv<'_> {
         self.header()?;
         let row = &mut self.row;
         row.clear();
-        push_cell(row, user.account().unwrap_or_default());
+        push_cell(row, user.account.as_deref().unwrap_or_default());
         push_cells(
             row,
             &[&user.user_name, user.user_id.as_deref().unwrap_or_default(), user.arn.as_deref().unwrap_or_default()],

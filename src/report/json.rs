@@ -111,7 +111,7 @@ pub fn write(report: &AuditReport, output: &mut dyn Write) -> io::Result<()> {
         users: report
             .users
             .iter()
-            .map(|user| UserOfAccount { account: user.account().filter(|_| several), row: row(user) })
+            .map(|user| UserOfAccount { account: user.account.as_deref().filter(|_| several), row: row(user) })
             .collect(),
         errors: &report.errors,
     };

@@ -55,7 +55,7 @@ pub fn json_lines(settings: Settings, output: Output<'_>) -> Lines<'_, String> {
     let origin = settings.parameters.profile.origin().to_string();
     Lines::new(output, settings, origin, |user, settings, origin, output| {
         let profile = settings.parameters.profile.as_str();
-        let line = Line { account: user.account(), row: json::row(user), profile, origin };
+        let line = Line { account: user.account.as_deref(), row: json::row(user), profile, origin };
         json::write_line(&line, output)
     })
 }

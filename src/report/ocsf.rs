@@ -120,7 +120,7 @@ fn finding<'a>(user: &'a JudgedUser, settings: &Settings, common: &'a Common) ->
     let (status_id, status) = if user.verdict.exception().is_some() { (3, "Suppressed") } else { (1, "New") };
     let (compliance_id, compliance) = if found { (3, "Fail") } else { (1, "Pass") };
     let mut cloud = json!({"provider": "AWS"});
-    if let Some(account) = user.account() {
+    if let Some(account) = user.account.as_deref() {
         cloud["account"] = json!({"uid": account, "type": "AWS Account", "type_id": 10});
     }
     let mut resource = json!({"uid": arn, "name": user.user_name, "type": "AWS::IAM::User"});

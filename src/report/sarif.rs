@@ -138,7 +138,7 @@ fn file_uri(path: &str) -> String {
 /// `iam/111122223333/user/path/name`
 fn live_uri(user: &JudgedUser) -> String {
     let resource = user.arn.as_deref().and_then(|arn| arn.splitn(6, ':').nth(5)).unwrap_or(&user.user_name);
-    percent_encoded(&format!("iam/{}/{resource}", user.account().unwrap_or("unknown")))
+    percent_encoded(&format!("iam/{}/{resource}", user.account.as_deref().unwrap_or("unknown")))
 }
 
 /// All but what a path of a URI may have as it is (RFC 3986, `unreserved` and `/`).

@@ -98,7 +98,7 @@ fn write_users(users: &[&JudgedUser], several: bool, style: Style, output: &mut 
     let account = several.then_some("ACCOUNT");
     table.set_header(account.into_iter().chain(["USER", "COMPLIANCE", "ANNOTATION"]));
     for user in users {
-        let account = several.then(|| Cell::new(printable(user.account().unwrap_or("unknown"))));
+        let account = several.then(|| Cell::new(printable(user.account.as_deref().unwrap_or("unknown"))));
         let verdict = Cell::new(user.verdict.compliance_type());
         let verdict = match color(&user.verdict) {
             Some(color) if style.color => verdict.fg(color),
@@ -123,7 +123,7 @@ fn write_list(users: &[&JudgedUser], several: bool, output: &mut dyn Write) -> i
     for user in users {
         write!(output, "{} {}", user.verdict.compliance_type(), printable(&user.user_name))?;
         if several {
-            write!(output, " of {}", printable(user.account().unwrap_or("unknown")))?;
+            write!(output, " of {}", printable(user.account.as_deref().unwrap_or("unknown")))?;
         }
         writeln!(output, "\n  {}", printable(&user.annotation))?;
     }
