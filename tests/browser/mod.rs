@@ -60,6 +60,8 @@ impl Browser {
         ];
         let capabilities = json!({
             "browserName": "chrome",
+            // Half a minute is not enough for axe-core where a machine does much else.
+            "timeouts": { "script": 300_000 },
             "goog:chromeOptions": { "args": arguments },
             "goog:loggingPrefs": { "browser": "ALL", "performance": "ALL" },
         });
