@@ -9,8 +9,6 @@ mod all_users;
 mod cases;
 mod support;
 
-#[path = "remediator/bench.rs"]
-mod bench;
 #[path = "remediator/decisions.rs"]
 mod decisions;
 #[path = "remediator/faults.rs"]
@@ -21,9 +19,9 @@ mod oracle;
 #[path = "remediator/safety.rs"]
 mod safety;
 
-use bench::Bench;
 use serde_json::{Value, json};
 use support::aws::{AwsDouble, Fault, FaultKind, Key, User};
+use support::bench::Bench;
 use support::process::{Lambda, Outcome};
 use support::time;
 

@@ -30,13 +30,11 @@ use serde_json::{Value, json};
 use support::aws::{AwsDouble, User};
 use support::events::{self, Event};
 use support::process::Lambda;
+use support::troubles::Results;
 use support::{ACCOUNT, RULE, time};
 
 const EVALUATOR: &str = env!("CARGO_BIN_EXE_evaluator");
 const CREATED: &str = "2026-03-02T10:15:01Z";
-
-/// What a rule says of each user: id to compliance type and annotation.
-type Results = BTreeMap<String, (String, String)>;
 
 /// A scheduled event of the rule [`RULE`].
 fn scheduled(aws: &AwsDouble) -> Event {

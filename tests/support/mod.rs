@@ -12,10 +12,12 @@
 #![allow(clippy::struct_field_names, reason = "`account_id` and `user_id` are what AWS calls them")]
 
 pub mod aws;
+pub mod bench;
 pub mod events;
 pub mod http;
 pub mod process;
 pub mod runtime_api;
+pub mod troubles;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
