@@ -9,8 +9,9 @@ mod support;
 
 use serde_json::{Value, json};
 use support::aws::{AwsDouble, Fault, FaultKind, Key, User};
+use support::events::{self, call};
 use support::process::Lambda;
-use support::{ACCOUNT, RULE, events, time};
+use support::{ACCOUNT, RULE, time};
 
 const EVALUATOR: &str = env!("CARGO_BIN_EXE_evaluator");
 const CREATED: &str = "2026-03-02T10:15:01Z";
@@ -21,24 +22,6 @@ fn alice() -> User {
 
 fn violator() -> User {
     alice().key("AKIASETUP00000000001", 40)
-}
-
-/// The event of a call about alice, as EventBridge passes it on, with members of its detail replaced.
-fn call(name: &str, detail: Value) -> Value {
-    let mut event = json!({
-        "version": "0", "id": "b3e8c1f2-0000-4000-8000-000000000000", "detail-type": "AWS API Call via CloudTrail",
-        "source": "aws.iam", "account": ACCOUNT, "time": "2026-03-02T10:16:00Z", "region": "us-east-1", "resources": [],
-        "detail": {
-            "eventVersion": "1.08",
-            "userIdentity": {"type": "AssumedRole", "principalId": "AROAEXAMPLE:admin", "accountId": ACCOUNT},
-            "eventTime": "2026-03-02T10:15:41Z", "eventSource": "iam.amazonaws.com", "eventName": name,
-            "awsRegion": "us-east-1", "sourceIPAddress": "192.0.2.1", "userAgent": "console.amazonaws.com",
-            "requestParameters": {"userName": "alice"}, "responseElements": null, "readOnly": false,
-            "eventType": "AwsApiCall", "managementEvent": true, "recipientAccountId": ACCOUNT
-        }
-    });
-    event["detail"].as_object_mut().unwrap().extend(detail.as_object().unwrap().clone());
-    event
 }
 
 /// An account with the rule and this result of it for alice.
@@ -65,7 +48,7 @@ const FOUND: (&str, &str) =
 #[track_caller]
 fn starts(user: User, name: &str, stored: Option<(&str, &str)>, expected: bool) {
     let aws = account(user, stored);
-    Lambda::start(EVALUATOR, &aws).invoke(call(name, json!({})).to_string()).expect_success();
+    Lambda::start(EVALUATOR, &aws).invoke(call(name, &json!({})).to_string()).expect_success();
     assert_eq!(started(&aws), if expected { vec![RULE.to_owned()] } else { vec![] }, "{:?}", aws.action_names());
     assert_eq!(aws.count("config", "PutEvaluations"), 0, "a verdict is put only in answer to AWS Config");
 }
@@ -93,7 +76,7 @@ fn the_key_of_the_caller_itself_is_judged() {
         "responseElements": {"accessKey": {"userName": "alice", "accessKeyId": "AKIASETUP00000000001", "status": "Active"}}
     });
     let aws = account(violator(), Some(CLEARED));
-    Lambda::start(EVALUATOR, &aws).invoke(call("CreateAccessKey", detail).to_string()).expect_success();
+    Lambda::start(EVALUATOR, &aws).invoke(call("CreateAccessKey", &detail).to_string()).expect_success();
     assert_eq!(started(&aws), [RULE]);
 }
 
@@ -106,7 +89,7 @@ fn each_rule_is_judged_by_its_own_parameters() {
         account.config.add_rule("broken").input_parameters = Some(r#"{"window":"10"}"#.to_owned());
     });
     let lambda = Lambda::start(EVALUATOR, &aws);
-    lambda.invoke(call("CreateAccessKey", json!({})).to_string()).expect_success();
+    lambda.invoke(call("CreateAccessKey", &json!({})).to_string()).expect_success();
     assert_eq!(started(&aws), [RULE], "the stricter rule has nothing against the user, and no result of it to replace");
     assert!(lambda.log().contains("unknown rule parameter `window`"));
 }
@@ -116,11 +99,11 @@ fn a_rule_that_runs_already_is_tried_again_by_lambda() {
     let aws = account(violator(), Some(CLEARED));
     aws.fail(Fault::new("StartConfigRulesEvaluation", FaultKind::Error(400, "LimitExceededException", "running")));
     let lambda = Lambda::start(EVALUATOR, &aws);
-    let (code, message) = lambda.invoke(call("CreateAccessKey", json!({})).to_string()).expect_failure();
+    let (code, message) = lambda.invoke(call("CreateAccessKey", &json!({})).to_string()).expect_failure();
     assert_eq!(code, "ServiceError");
     assert!(message.contains("config:StartConfigRulesEvaluation failed") && message.contains("LimitExceededException"));
     aws.forget_faults();
-    lambda.invoke(call("CreateAccessKey", json!({})).to_string()).expect_success();
+    lambda.invoke(call("CreateAccessKey", &json!({})).to_string()).expect_success();
     assert_eq!(started(&aws), [RULE]);
 }
 
@@ -129,11 +112,11 @@ fn the_started_rule_puts_the_verdict() {
     let user = violator();
     let aws = account(user.clone(), Some(CLEARED));
     let lambda = Lambda::start(EVALUATOR, &aws);
-    lambda.invoke(call("CreateAccessKey", json!({})).to_string()).expect_success();
+    lambda.invoke(call("CreateAccessKey", &json!({})).to_string()).expect_success();
     lambda.invoke(events::created(ACCOUNT, &user).token(aws.issue_token(RULE))).expect_success();
     assert_eq!(aws.stored_results(RULE)[&user.user_id], (FOUND.0.to_owned(), FOUND.1.to_owned()));
     aws.forget_calls();
-    lambda.invoke(call("CreateAccessKey", json!({})).to_string()).expect_success();
+    lambda.invoke(call("CreateAccessKey", &json!({})).to_string()).expect_success();
     assert_eq!(started(&aws).len(), 1, "the same event again finds the verdict there");
 }
 
@@ -142,7 +125,7 @@ fn the_started_rule_puts_the_verdict() {
 fn asks_nothing(name: &str, detail: Value, said: &str) {
     let aws = account(violator(), Some(CLEARED));
     let lambda = Lambda::start(EVALUATOR, &aws);
-    lambda.invoke(call(name, detail).to_string()).expect_success();
+    lambda.invoke(call(name, &detail).to_string()).expect_success();
     assert!(aws.calls().is_empty(), "{:?}", aws.action_names());
     assert!(lambda.log().contains(said), "{}", lambda.log());
 }
@@ -161,16 +144,16 @@ fn refuses(event: Value, code: &str, message: &str) {
 }
 
 fn with(field: &str, value: Value) -> Value {
-    let mut event = call("CreateAccessKey", json!({}));
+    let mut event = call("CreateAccessKey", &json!({}));
     event[field] = value;
     event
 }
 
 cases! { refuses:
-    another_call => (call("CreateUser", json!({})), "InvalidEvent",
+    another_call => (call("CreateUser", &json!({})), "InvalidEvent",
         "invalid event: `detail.eventName`: unsupported call `iam.amazonaws.com CreateUser`: the rule takes IAM's CreateAccessKey, \
          UpdateAccessKey, DeleteAccessKey, CreateLoginProfile, DeleteLoginProfile");
-    another_service => (call("CreateAccessKey", json!({"eventSource": "sts.amazonaws.com"})), "InvalidEvent",
+    another_service => (call("CreateAccessKey", &json!({"eventSource": "sts.amazonaws.com"})), "InvalidEvent",
         "invalid event: `detail.eventName`: unsupported call `sts.amazonaws.com CreateAccessKey`: the rule takes IAM's \
          CreateAccessKey, UpdateAccessKey, DeleteAccessKey, CreateLoginProfile, DeleteLoginProfile");
     another_kind_of_event => (with("detail-type", json!("EC2 Instance State-change Notification")), "InvalidEvent",
@@ -178,13 +161,13 @@ cases! { refuses:
     no_detail => (with("detail", Value::Null), "InvalidEvent", "invalid event: `detail`: is missing");
     another_account => (with("account", json!("444455556666")), "InvalidEvent",
         "invalid event: `detail.recipientAccountId`: `111122223333` is not `account` `444455556666`");
-    nobody => (call("UpdateAccessKey", json!({"requestParameters": {}})), "InvalidEvent",
+    nobody => (call("UpdateAccessKey", &json!({"requestParameters": {}})), "InvalidEvent",
         "invalid event: `detail.requestParameters.userName`: is missing");
 }
 
 #[test]
 fn an_account_that_is_not_served_is_refused_before_any_read() {
-    let mut event = call("CreateAccessKey", json!({"recipientAccountId": "444455556666"}));
+    let mut event = call("CreateAccessKey", &json!({"recipientAccountId": "444455556666"}));
     event["account"] = json!("444455556666");
     let aws = account(violator(), Some(CLEARED));
     let (code, _) = Lambda::start(EVALUATOR, &aws).invoke(event.to_string()).expect_failure();

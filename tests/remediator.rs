@@ -30,6 +30,10 @@ const CREATED: &str = "2026-03-02T10:15:01Z";
 const FIRST: &str = "AKIASETUP00000000001";
 const SECOND: &str = "AKIASETUP00000000002";
 
+fn remediator(aws: &AwsDouble) -> Lambda {
+    Lambda::start(REMEDIATOR, aws)
+}
+
 fn alice() -> User {
     User::new("alice", CREATED).id("AIDAEXAMPLEALICE00001").password()
 }

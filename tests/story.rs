@@ -158,18 +158,7 @@ fn told_by_cloudtrail(call: &Call) -> Value {
     if let Some(status) = call.body["Status"].as_str() {
         parameters["status"] = json!(status);
     }
-    json!({
-        "version": "0", "id": "b3e8c1f2-0000-4000-8000-000000000000", "detail-type": "AWS API Call via CloudTrail",
-        "source": "aws.iam", "account": ACCOUNT, "time": "2026-03-02T10:16:00Z", "region": "us-east-1", "resources": [],
-        "detail": {
-            "eventVersion": "1.08",
-            "userIdentity": {"type": "AssumedRole", "principalId": "AROAEXAMPLE:remediator", "accountId": ACCOUNT},
-            "eventTime": "2026-03-02T10:16:00Z", "eventSource": "iam.amazonaws.com", "eventName": call.action,
-            "awsRegion": "us-east-1", "sourceIPAddress": "192.0.2.1", "userAgent": "aws-sdk-rust",
-            "requestParameters": parameters, "responseElements": null, "readOnly": false,
-            "eventType": "AwsApiCall", "managementEvent": true, "recipientAccountId": ACCOUNT
-        }
-    })
+    events::call(&call.action, &json!({"requestParameters": parameters}))
 }
 
 fn found(key: &str, seconds: u32) -> (String, String) {

@@ -9,7 +9,7 @@ use aws_sdk_sts::config::{Credentials, SharedCredentialsProvider};
 use chrono::{DateTime, TimeDelta, Utc};
 use tokio::sync::OnceCell;
 
-use super::{Live, call_error, sdk_config, time};
+use super::{Live, RequireWholeAnswers, call_error, sdk_config, time};
 use crate::error::{CallError, CallFailure, Error};
 use crate::event::partition_and_account;
 use crate::text;
@@ -107,7 +107,7 @@ impl Sessions {
         const OPERATION: &str = "sts:AssumeRole";
         let role_arn = format!("arn:{partition}:iam::{account_id}:role/{}", role.name);
         let settings = self.settings().await;
-        let request = Client::new(settings)
+        let request = client(settings)
             .assume_role()
             .role_arn(&role_arn)
             .role_session_name("setup-keys")
@@ -139,6 +139,11 @@ impl Sessions {
     }
 }
 
+/// STS, half of whose answer would be half a session token, or half an account.
+fn client(settings: &SdkConfig) -> Client {
+    Client::from_conf(aws_sdk_sts::config::Builder::from(settings).interceptor(RequireWholeAnswers).build())
+}
+
 /// The account of the credentials in use, 12 digits.
 ///
 /// # Errors
@@ -146,7 +151,7 @@ impl Sessions {
 /// - [`CallError`] if STS cannot be asked or gives no account.
 pub async fn caller_account(settings: &SdkConfig) -> Result<String, CallError> {
     const OPERATION: &str = "sts:GetCallerIdentity";
-    let answer = Client::new(settings).get_caller_identity().send().await;
+    let answer = client(settings).get_caller_identity().send().await;
     let answer = answer.map_err(|error| call_error(OPERATION, "", &error))?;
     answer.account.ok_or_else(|| CallError {
         operation: OPERATION,

@@ -109,7 +109,7 @@ impl Row {
 /// Runs each action dry, for real, and for real once more.
 #[track_caller]
 fn comes_to(row: Row) {
-    let bench = Bench::start(REMEDIATOR);
+    let bench = Bench::start(remediator);
     for ((action, used_keys), cell) in ACTIONS.into_iter().zip(&row.cells) {
         bench.set_up(&[]);
         bench.aws.account(|account| (row.account)(account));

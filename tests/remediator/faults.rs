@@ -78,7 +78,7 @@ type Keys = Vec<(String, Vec<Key>)>;
 
 impl Expected {
     fn of(what: What) -> Self {
-        let bench = Bench::start(REMEDIATOR);
+        let bench = Bench::start(remediator);
         bench.set_up(&users(what));
         let before = bench.keys();
         let response = bench.answer(&request_of(what));
@@ -193,7 +193,7 @@ fn only_that_key_was_changed(aws: &AwsDouble, what: What) -> Result<(), String> 
 #[test]
 fn every_fault_at_every_call() {
     let expected = [Expected::of(Deactivate), Expected::of(DeleteInactive)];
-    at_every_place(REMEDIATOR, &PLACES, &[], |bench, place, trouble| {
+    at_every_place(remediator, &PLACES, &[], |bench, place, trouble| {
         run(bench, place, trouble, &expected[usize::from(place.0 == DeleteInactive)])
     });
 }

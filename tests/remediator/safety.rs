@@ -436,7 +436,7 @@ fn whatever_happens_meanwhile_only_setup_keys_are_changed_and_never_an_active_on
         config.rng_seed = RngSeed::Fixed(SEED);
     }
     let seed = config.rng_seed;
-    let bench = Bench::start(REMEDIATOR);
+    let bench = Bench::start(remediator);
     let became = Mutex::new(BTreeMap::new());
     let checked = TestRunner::new(config).run(&case(), |case| check(&bench, &case, &became));
     if let Err(failure) = checked {

@@ -10,20 +10,23 @@ use super::process::{Lambda, Outcome};
 pub struct Bench {
     pub aws: AwsDouble,
     pub lambda: Lambda,
-    binary: &'static str,
+    launch: Launcher,
 }
 
+/// Starts the function.
+pub type Launcher = fn(&AwsDouble) -> Lambda;
+
 impl Bench {
-    /// Starts a function, its binary as in `env!("CARGO_BIN_EXE_evaluator")`.
-    pub fn start(binary: &'static str) -> Self {
+    /// A bench of the function that this starts.
+    pub fn start(launch: Launcher) -> Self {
         let aws = AwsDouble::start();
-        let lambda = Lambda::start(binary, &aws);
-        Self { aws, lambda, binary }
+        let lambda = launch(&aws);
+        Self { aws, lambda, launch }
     }
 
     /// A new process: what the last one learned of the pace of IAM would make the next runs slow.
     pub fn restart(&mut self) {
-        self.lambda = Lambda::start(self.binary, &self.aws);
+        self.lambda = (self.launch)(&self.aws);
     }
 
     /// From now on these users are all that there is, nothing goes wrong, and nothing was called.

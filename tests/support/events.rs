@@ -9,7 +9,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Map, Value, json};
 
 use super::aws::{User, pack_rule_arn};
-use super::{RULE, millis, time};
+use super::{ACCOUNT, RULE, millis, time};
 
 /// An event, to be changed before it is sent. What it needs most is [`token`](Self::token).
 #[derive(Debug, Clone)]
@@ -85,6 +85,24 @@ pub fn scheduled(account: &str) -> Event {
             "recordVersion": "1.0",
         }),
     )
+}
+
+/// The event of a call of IAM about the user `alice`, as EventBridge passes it on, with members of its detail replaced.
+pub fn call(name: &str, detail: &Value) -> Value {
+    let mut event = json!({
+        "version": "0", "id": "b3e8c1f2-0000-4000-8000-000000000000", "detail-type": "AWS API Call via CloudTrail",
+        "source": "aws.iam", "account": ACCOUNT, "time": "2026-03-02T10:16:00Z", "region": "us-east-1", "resources": [],
+        "detail": {
+            "eventVersion": "1.08",
+            "userIdentity": {"type": "AssumedRole", "principalId": "AROAEXAMPLE:admin", "accountId": ACCOUNT},
+            "eventTime": "2026-03-02T10:15:41Z", "eventSource": "iam.amazonaws.com", "eventName": name,
+            "awsRegion": "us-east-1", "sourceIPAddress": "192.0.2.1", "userAgent": "console.amazonaws.com",
+            "requestParameters": {"userName": "alice"}, "responseElements": null, "readOnly": false,
+            "eventType": "AwsApiCall", "managementEvent": true, "recipientAccountId": ACCOUNT
+        }
+    });
+    event["detail"].as_object_mut().unwrap().extend(detail.as_object().unwrap().clone());
+    event
 }
 
 fn captured(user: &User) -> DateTime<Utc> {

@@ -9,11 +9,11 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::aws::{AwsDouble, Fault, FaultKind, SECRET_ACCESS_KEY, Times};
-use super::bench::Bench;
+use super::bench::{Bench, Launcher};
 use super::{RULE, lock};
 
 /// How many runs are under way at once: most of them wait.
-const AT_ONCE: usize = 40;
+const AT_ONCE: usize = 60;
 
 /// What a rule says of each user: id to compliance type and annotation.
 pub type Results = BTreeMap<String, (String, String)>;
@@ -210,11 +210,11 @@ pub fn documented_codes() -> BTreeSet<&'static str> {
     rows.filter_map(|row| row.split('`').nth(1)).collect()
 }
 
-/// Runs with every trouble at every place, and with special ones, and prints how the runs ended. `run` says that, or what
-/// is wrong with it.
+/// Runs the function that `launch` starts with every trouble at every place, and with special ones, and prints how the runs
+/// ended. `run` says that, or what is wrong with it.
 #[track_caller]
 pub fn at_every_place<R: Copy + PartialEq + Debug + Sync>(
-    binary: &'static str,
+    launch: Launcher,
     places: &[Place<R>],
     special: &[(Place<R>, Trouble)],
     run: impl Fn(&mut Bench, Place<R>, &Trouble) -> Result<String, String> + Sync,
@@ -224,7 +224,7 @@ pub fn at_every_place<R: Copy + PartialEq + Debug + Sync>(
     let cells: Vec<_> = special.iter().cloned().chain(everywhere).collect();
     let ended = in_parallel(
         &cells,
-        || Bench::start(binary),
+        || Bench::start(launch),
         |bench, (place, trouble)| {
             let ended = run(bench, *place, trouble);
             if ended.is_err() {

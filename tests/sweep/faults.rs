@@ -89,5 +89,10 @@ fn run(bench: &mut Bench, place: Place<Sweep>, trouble: &Trouble, right: &Result
 #[test]
 fn every_fault_at_every_call() {
     let right = results_of(&one_of_each());
-    at_every_place(EVALUATOR, &PLACES, &special_troubles(), |bench, place, trouble| run(bench, place, trouble, &right));
+    at_every_place(
+        |aws| Lambda::start(EVALUATOR, aws),
+        &PLACES,
+        &special_troubles(),
+        |bench, place, trouble| run(bench, place, trouble, &right),
+    );
 }

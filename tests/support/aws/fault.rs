@@ -68,7 +68,7 @@ pub enum FaultKind {
     AccessDenied,
     /// 403 `ExpiredToken` (IAM, STS) or `ExpiredTokenException` (Config).
     ExpiredToken,
-    /// 404 `NoSuchEntity`; of Config 400 `NoSuchConfigRuleException`.
+    /// 404 `NoSuchEntity`; of Config 400 `ResourceNotDiscoveredException` or `NoSuchConfigRuleException`.
     NoSuchEntity,
     /// Any other error: status, code, message. For `LimitExceeded` of `GenerateCredentialReport` and the like.
     Error(u16, &'static str, &'static str),
@@ -141,6 +141,11 @@ impl FaultKind {
                 ServiceError::new(403, code("AccessDenied", "AccessDeniedException"), message)
             }
             Self::ExpiredToken => expired_token(protocol),
+            Self::NoSuchEntity if json && action == "GetResourceConfigHistory" => ServiceError::new(
+                400,
+                "ResourceNotDiscoveredException",
+                "You have specified a resource that is either unknown or has not been discovered.",
+            ),
             Self::NoSuchEntity if json => ServiceError::new(
                 400,
                 "NoSuchConfigRuleException",

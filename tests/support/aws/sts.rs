@@ -185,7 +185,8 @@ impl Credentials {
         ];
         let user = element("AssumedRoleId", &session.user_id) + &element("Arn", &session.arn);
         self.callers.insert(access_key_id, session);
-        Ok(parent("Credentials", &credentials.concat()) + &parent("AssumedRoleUser", &user))
+        // In the order of the example in the STS API Reference, "AssumeRole".
+        Ok(parent("AssumedRoleUser", &user) + &parent("Credentials", &credentials.concat()))
     }
 }
 
