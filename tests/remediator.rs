@@ -364,6 +364,20 @@ mod failures {
         assert_eq!(writes(&aws).len() as u64, done, "{response}");
     }
 
+    /// Each key that it went on to would wait for its turn, and AWS Lambda would end it before it can tell what it did.
+    #[test]
+    fn a_run_that_is_throttled_while_it_acts_ends_before_its_deadline() {
+        let keys = (0..6).map(|n| key(&format!("AKIASETUP{n:0>11}"), "Active"));
+        let aws = AwsDouble::with_users([keys.fold(alice(), User::with_key)]);
+        // All are judged, and the first is looked at.
+        aws.fail(Fault::new("GetAccessKeyLastUsed", FaultKind::Throttle).after(6));
+        let lambda = Lambda::start(REMEDIATOR, &aws);
+        let deadline = std::time::Duration::from_secs(10);
+        let (code, message) = lambda.invoke_with(deadline, request(json!({})).to_string()).expect_failure();
+        assert!(code == "ActionsFailed" && message.contains("there was no time left to act on its keys"), "{message}");
+        assert_eq!((writes(&aws), message.contains("\"remaining\":6")), (vec![], true), "{message}");
+    }
+
     /// AWS Lambda ends the function at its deadline: what is begun late may never be seen to its end.
     #[test]
     fn no_key_is_changed_where_there_is_no_time_to_see_it() {

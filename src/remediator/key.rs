@@ -1,6 +1,7 @@
 //! One key: looked at, changed, and looked at again.
 
 use std::fmt;
+use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
@@ -16,6 +17,10 @@ const ATTEMPTS: u32 = 4;
 /// How often a key is looked at for a change of it to be seen: over about three seconds.
 const LOOKS: u32 = 7;
 
+/// How long a call waits for its turn, and a little more, where IAM throttles most: with less time left, it would wait beyond
+/// the deadline.
+const A_TURN: Duration = Duration::from_millis(1_500);
+
 /// What came of an attempt to act on a key.
 pub(super) enum Acted {
     /// Done, and seen to be so.
@@ -27,6 +32,8 @@ pub(super) enum Acted {
 /// Acts on one key: looks at it, acts, and looks whether it is so. What fails for a passing reason is tried again, from the
 /// look on: a key may have been put to use while IAM was throttling.
 pub(super) async fn act(aws: &Live, user: &str, key: &SetupKey, id: &str, change: Change) -> Result<Acted, Error> {
+    // The keys before may have taken all the time that there was.
+    in_time(aws, user, A_TURN)?;
     let mut attempt = 1;
     loop {
         if let Some(acted) = settled(aws.iam.key_status(user, id).await?, key, change, attempt) {
@@ -34,6 +41,7 @@ pub(super) async fn act(aws: &Live, user: &str, key: &SetupKey, id: &str, change
         }
         // A key that was used since it was judged is in use now.
         if key.last_used.is_none() {
+            in_time(aws, user, Duration::ZERO)?;
             match aws.iam.last_use_of(id).await {
                 Ok(LastUse::Never) => {}
                 Ok(_) => {
@@ -55,10 +63,7 @@ pub(super) async fn act(aws: &Live, user: &str, key: &SetupKey, id: &str, change
         {
             return Ok(acted);
         }
-        if aws.deadline().is_some_and(|deadline| Instant::now() >= deadline) {
-            let problem = "there was no time left to act on its keys".to_owned();
-            return Err(Error::FactMissing { user: user.to_owned(), problem });
-        }
+        in_time(aws, user, Duration::ZERO)?;
         let changed = match change {
             Change::Deactivate => aws.iam.set_key_status(user, id, &KeyStatus::Inactive).await,
             Change::Delete => aws.iam.delete_key(user, id).await,
@@ -76,6 +81,16 @@ pub(super) async fn act(aws: &Live, user: &str, key: &SetupKey, id: &str, change
             Err(error) => return Err(error),
         }
     }
+}
+
+/// Whether there is more time left than this. Else AWS Lambda might end the function before a change is seen to its end, and
+/// before it can tell what it did.
+fn in_time(aws: &Live, user: &str, than: Duration) -> Result<(), Error> {
+    if aws.deadline().is_none_or(|deadline| Instant::now() + than < deadline) {
+        return Ok(());
+    }
+    let problem = "there was no time left to act on its keys".to_owned();
+    Err(Error::FactMissing { user: user.to_owned(), problem })
 }
 
 const GONE: &str = "The key is gone.";

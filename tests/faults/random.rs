@@ -110,9 +110,9 @@ fn case() -> impl Strategy<Value = Case> {
         (any::<bool>(), any::<bool>(), any::<Index>())
             .prop_map(|(one, deletes, user)| { (Job::Remediation { user: one.then_some(0), deletes }, user) }),
     ];
-    let skip = prop_oneof![4 => Just(0), 2 => 1..=2_usize, 1 => 3..=6_usize];
+    let skip = prop_oneof![5 => Just(0), 2 => 1..=2_usize, 1 => 3..=6_usize];
     let fault = (any::<Index>(), weighted(0.1, any::<Index>()), skip, times(), kind());
-    (job, vec(plan(), 1..=4), 1..=3_usize, vec(fault, 1..=4)).prop_map(|((job, user), users, page_size, faults)| {
+    (job, vec(plan(), 1..=3), 1..=3_usize, vec(fault, 1..=3)).prop_map(|((job, user), users, page_size, faults)| {
         let user = user.index(users.len());
         let job = match job {
             Job::Change { .. } => Job::Change { user },
@@ -132,10 +132,11 @@ fn case() -> impl Strategy<Value = Case> {
 }
 
 fn plan() -> impl Strategy<Value = Plan> {
-    let made = prop_oneof![3 => 0..=60_i64, 1 => select(vec![-1, 61, 90_000])];
-    let key = (made, prop_oneof![2 => Just("Active"), 1 => Just("Inactive")], prop::bool::weighted(0.3));
+    let made = prop_oneof![4 => 0..=60_i64, 1 => select(vec![-1, 61, 90_000])];
+    let key = (made, prop_oneof![2 => Just("Active"), 1 => Just("Inactive")], any::<bool>());
     let earlier = weighted(0.5, select(vec!["COMPLIANT", "NON_COMPLIANT"]));
-    (prop::bool::weighted(0.85), prop::bool::weighted(0.15), vec(key, 0..=3), earlier)
+    let keys = prop_oneof![9 => vec(key, 1..=4), 1 => Just(vec![])];
+    (prop::bool::weighted(0.9), prop::bool::weighted(0.1), keys, earlier)
         .prop_map(|(password, excepted, keys, earlier)| Plan { password, excepted, keys, earlier })
 }
 
@@ -148,21 +149,11 @@ fn kind() -> impl Strategy<Value = FaultKind> {
         AccessDenied, CutText, EmptyBody, ExpiredToken, InternalError, NoSuchEntity, Reset, Slow, Throttle,
         TruncatedBody, Unavailable, WrongBody,
     };
-    let quick = [
-        Throttle,
-        InternalError,
-        Unavailable,
-        Reset,
-        TruncatedBody,
-        CutText,
-        WrongBody,
-        EmptyBody,
-        Slow(Duration::from_millis(50)),
-        AccessDenied,
-        ExpiredToken,
-        NoSuchEntity,
-    ];
-    prop_oneof![12 => select(quick.to_vec()), 1 => Just(Slow(TOO_SLOW))]
+    // An answer that is not what it seems may come to a wrong verdict, and no other fault does so as easily.
+    let strange = select(vec![CutText, WrongBody, EmptyBody, NoSuchEntity]);
+    let failing = vec![Throttle, InternalError, Unavailable, Reset, TruncatedBody, AccessDenied, ExpiredToken];
+    let late = Slow(Duration::from_millis(50));
+    prop_oneof![8 => strange, 10 => select(failing), 1 => Just(late), 1 => Just(Slow(TOO_SLOW))]
 }
 
 fn name(number: usize) -> String {
@@ -349,7 +340,7 @@ fn whatever_fails_when_nothing_wrong_is_done_and_the_next_run_puts_all_right() {
     let mut config = ProptestConfig {
         failure_persistence: None,
         max_shrink_iters: 200,
-        max_shrink_time: 180_000,
+        max_shrink_time: 120_000,
         ..ProptestConfig::default()
     };
     let by_default = std::env::var_os("PROPTEST_CASES").is_none();
@@ -385,12 +376,13 @@ fn whatever_fails_when_nothing_wrong_is_done_and_the_next_run_puts_all_right() {
                 let shrunk = runner.run_one(tree, |case| {
                     check(&mut benches.borrow_mut(), &case).map(drop).map_err(TestCaseError::fail)
                 });
-                let (wrong, case) = match shrunk {
-                    Err(TestError::Fail(wrong, case)) => (wrong.to_string(), case),
+                match shrunk {
+                    Err(TestError::Fail(why, smallest)) => {
+                        panic!("with {seed:?}: {wrong};\nat least: {why}, in {smallest:#?}")
+                    }
                     // Not on its own.
-                    _ => (wrong.clone(), case.clone()),
-                };
-                panic!("with {seed:?}: {wrong}, in {case:#?}");
+                    _ => panic!("with {seed:?}: {wrong}, in {case:#?}"),
+                }
             }
         }
     }
