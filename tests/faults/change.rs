@@ -75,14 +75,14 @@ impl State {
 
 /// With two setup keys, one of them used, and another key.
 fn alice(run: Run) -> User {
-    let user = User::new("alice", CREATED).password().key("AKIASETUP00000000001", 4);
-    let used = Key::new("AKIASETUP00000000002", time("2026-03-02T10:16:01Z")).last_used(time("2026-03-05T08:00:00Z"));
-    let user = user.with_key(used).key("AKIALATER00000000001", 9000);
-    if run == Excepted {
-        user.tag("setup-keys:exception-owner", "ops").tag("setup-keys:exception-expires", &a_month_ahead())
-    } else {
-        user
+    let second = Key::new("AKIASETUP00000000002", time("2026-03-02T10:16:01Z"));
+    let second = second.last_used(time("2026-03-05T08:00:00Z"));
+    let alice = User::new("alice", CREATED).password().key("AKIASETUP00000000001", 4).with_key(second);
+    let alice = alice.key("AKIALATER00000000001", 9000);
+    if run != Excepted {
+        return alice;
     }
+    alice.tag("setup-keys:exception-owner", "ops").tag("setup-keys:exception-expires", &a_month_ahead())
 }
 
 /// What AWS Config is to hold for a user without exception.
@@ -95,7 +95,7 @@ const FOUND: (&str, &str) = (
 /// An account with the user, an old result of it, and rules of which only the one is to be started.
 fn set_up(bench: &Bench, run: Run) -> Results {
     let user = alice(run);
-    bench.set_up(&[user.clone()]);
+    bench.set_up(std::slice::from_ref(&user));
     bench.aws.set_page_size(2);
     bench.aws.account(|account| {
         account.allow_role(ROLE, None);
@@ -132,9 +132,7 @@ fn right(bench: &Bench, run: Run) -> State {
     match run {
         Change | Oversized | Central => assert_eq!((compliance_type.as_str(), annotation.as_str()), FOUND),
         Excepted => assert!(compliance_type == "COMPLIANT" && annotation.starts_with("Exception until "), "{right:?}"),
-        Prompt => {
-            assert_eq!((annotation.as_str(), right.started.as_slice()), ("was fine", [RULE.to_owned()].as_slice()))
-        }
+        Prompt => assert_eq!((annotation.as_str(), &right.started), ("was fine", &vec![RULE.to_owned()])),
     }
     right
 }

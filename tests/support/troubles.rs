@@ -114,10 +114,11 @@ impl Trouble {
             CutText, EmptyBody, Error, InternalError, Reset, Slow, Throttle, TruncatedBody, Unavailable, WrongBody,
         };
         match (&self.what, self.times) {
-            (What::NeverReady, _) | (What::HandBack(_), Times::N(..=3)) => true,
+            (What::NeverReady, _)
+            | (What::HandBack(_), Times::N(..=3))
+            | (What::Fault(Throttle), Times::N(..=2))
+            | (What::Fault(InternalError | Unavailable | Reset | TruncatedBody | Slow(_)), Times::N(1)) => true,
             (What::Fault(Error(_, code, _)), _) => *code == "LimitExceeded",
-            (What::Fault(Throttle), Times::N(..=2)) => true,
-            (What::Fault(InternalError | Unavailable | Reset | TruncatedBody | Slow(_)), Times::N(1)) => true,
             // The SDK, which tries the calls of other services again, does not for an answer that it cannot read.
             (What::Fault(CutText | WrongBody | EmptyBody), Times::N(1)) => is_of_iam(action),
             _ => false,
@@ -257,7 +258,9 @@ fn table<R: PartialEq>(title: &str, places: &[Place<R>], ended: &[Ended<R>]) -> 
     let mut names: Vec<&str> = here.iter().map(|((_, trouble), _)| trouble.name.as_str()).collect();
     names.dedup();
     let mut table = format!("{title:<29}");
-    places.iter().for_each(|Place(_, heading, ..)| write!(table, "{heading:<20}").unwrap());
+    for Place(_, heading, ..) in places {
+        write!(table, "{heading:<20}").unwrap();
+    }
     for name in names {
         write!(table, "\n{name:<29}").unwrap();
         for place in places {
