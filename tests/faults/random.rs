@@ -26,7 +26,7 @@ use crate::support::troubles::{self, Results, in_parallel};
 use crate::support::{ACCOUNT, RULE, time};
 
 const SEED: u64 = 0x5e7_0b5e;
-const CASES: u32 = 200;
+const CASES: u32 = 160;
 
 /// A second and a half longer than the SDK waits for an answer.
 const TOO_SLOW: Duration = Duration::from_millis(5_500);
@@ -67,8 +67,17 @@ struct Plan {
     earlier: Option<&'static str>,
 }
 
-const CHANGE: [&str; 5] = ["ListAccessKeys", "GetLoginProfile", "GetUser", "GetAccessKeyLastUsed", "PutEvaluations"];
-const SWEEP: [&str; 9] = [
+// Those that come late stand twice: a fault before keeps them from being made.
+const CHANGE: [&str; 7] = [
+    "ListAccessKeys",
+    "GetLoginProfile",
+    "GetUser",
+    "GetUser",
+    "GetAccessKeyLastUsed",
+    "GetAccessKeyLastUsed",
+    "PutEvaluations",
+];
+const SWEEP: [&str; 11] = [
     "GetComplianceDetailsByConfigRule",
     "GenerateCredentialReport",
     "GetCredentialReport",
@@ -76,10 +85,12 @@ const SWEEP: [&str; 9] = [
     "ListAccessKeys",
     "GetLoginProfile",
     "GetUser",
+    "GetUser",
+    "GetAccessKeyLastUsed",
     "GetAccessKeyLastUsed",
     "PutEvaluations",
 ];
-const REMEDIATION: [&str; 10] = [
+const REMEDIATION: [&str; 13] = [
     "ListDiscoveredResources",
     "GenerateCredentialReport",
     "GetCredentialReport",
@@ -88,7 +99,10 @@ const REMEDIATION: [&str; 10] = [
     "GetLoginProfile",
     "GetUser",
     "GetAccessKeyLastUsed",
+    "GetAccessKeyLastUsed",
     "UpdateAccessKey",
+    "UpdateAccessKey",
+    "DeleteAccessKey",
     "DeleteAccessKey",
 ];
 
@@ -110,19 +124,25 @@ fn case() -> impl Strategy<Value = Case> {
         (any::<bool>(), any::<bool>(), any::<Index>())
             .prop_map(|(one, deletes, user)| { (Job::Remediation { user: one.then_some(0), deletes }, user) }),
     ];
-    let skip = prop_oneof![5 => Just(0), 2 => 1..=2_usize, 1 => 3..=6_usize];
-    let fault = (any::<Index>(), weighted(0.1, any::<Index>()), skip, times(), kind());
-    (job, vec(plan(), 1..=3), 1..=3_usize, vec(fault, 1..=3)).prop_map(|((job, user), users, page_size, faults)| {
+    let skip = prop_oneof![6 => Just(0), 2 => 1..=2_usize, 1 => 3..=6_usize];
+    let fault = (any::<Index>(), weighted(0.08, any::<Index>()), skip, times(), kind());
+    (job, vec(plan(), 1..=3), 1..=3_usize, vec(fault, 1..=3)).prop_map(|((job, user), mut users, page_size, faults)| {
         let user = user.index(users.len());
         let job = match job {
             Job::Change { .. } => Job::Change { user },
             Job::Remediation { user: Some(_), deletes } => Job::Remediation { user: Some(user), deletes },
             job => job,
         };
+        if matches!(job, Job::Remediation { deletes: true, .. }) {
+            for (_, status, _) in users.iter_mut().flat_map(|user| &mut user.keys) {
+                *status = if *status == "Active" { "Inactive" } else { "Active" };
+            }
+        }
         let faults = faults.into_iter().map(|(action, user, skip, times, kind)| Fault {
             action: action.get(job.calls()).to_string(),
             resource: user.map(|user| name(user.index(users.len()))),
-            skip,
+            // Of one user, most is read once.
+            skip: if matches!(job, Job::Change { .. }) { skip % 2 } else { skip },
             // A call that is too slow for ever is given up after 20 s; the tables have that.
             times: if matches!(kind, FaultKind::Slow(TOO_SLOW)) { Times::N(1) } else { times },
             kind,
@@ -132,8 +152,8 @@ fn case() -> impl Strategy<Value = Case> {
 }
 
 fn plan() -> impl Strategy<Value = Plan> {
-    let made = prop_oneof![4 => 0..=60_i64, 1 => select(vec![-1, 61, 90_000])];
-    let key = (made, prop_oneof![2 => Just("Active"), 1 => Just("Inactive")], any::<bool>());
+    let made = prop_oneof![8 => 0..=60_i64, 1 => select(vec![-1, 61, 90_000])];
+    let key = (made, prop_oneof![3 => Just("Active"), 1 => Just("Inactive")], any::<bool>());
     let earlier = weighted(0.5, select(vec!["COMPLIANT", "NON_COMPLIANT"]));
     let keys = prop_oneof![9 => vec(key, 1..=4), 1 => Just(vec![])];
     (prop::bool::weighted(0.9), prop::bool::weighted(0.1), keys, earlier)
@@ -141,7 +161,7 @@ fn plan() -> impl Strategy<Value = Plan> {
 }
 
 fn times() -> impl Strategy<Value = Times> {
-    prop_oneof![2 => Just(Times::N(1)), 3 => (2..=5_usize).prop_map(Times::N), 3 => Just(Times::Forever)]
+    prop_oneof![2 => Just(Times::N(1)), 2 => (2..=5_usize).prop_map(Times::N), 3 => Just(Times::Forever)]
 }
 
 fn kind() -> impl Strategy<Value = FaultKind> {
@@ -169,7 +189,7 @@ impl Plan {
         }
         for (place, (seconds, status, used)) in self.keys.iter().enumerate() {
             let mut key =
-                Key::new(&format!("AKIAUSER{number}KEY{place}000000"), user.created + TimeDelta::seconds(*seconds));
+                Key::new(&format!("AKIAUSER{number}KEY{place:0>8}"), user.created + TimeDelta::seconds(*seconds));
             key.last_used = used.then(|| user.created + TimeDelta::days(3));
             user = user.with_key(key.status(status));
         }
