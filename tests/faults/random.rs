@@ -28,7 +28,7 @@ use crate::support::{ACCOUNT, RULE, time};
 const SEED: u64 = 0x5e7_0b5e;
 const CASES: u32 = 160;
 
-/// A second and a half longer than the SDK waits for an answer.
+/// Half a second longer than the SDK waits for an answer.
 const TOO_SLOW: Duration = Duration::from_millis(5_500);
 
 /// What goes wrong in which run over which account.
