@@ -64,7 +64,7 @@ impl Live {
         Self { iam: iam::Iam::new(settings, &meter), config: config::Config::new(settings, &meter), meter }
     }
 
-    /// The same clients, with no read of IAM begun or tried again after `deadline`.
+    /// The same clients, with no call to IAM tried again after `deadline`.
     #[must_use]
     pub fn until(&self, deadline: Option<Instant>) -> Self {
         Self { iam: self.iam.until(deadline), ..self.clone() }
