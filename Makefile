@@ -73,6 +73,13 @@ bench-audit:
 soak: as-deployed
 	$(AS_DEPLOYED) --bench soak
 
+# Beside what one would use instead: the same check as a rule in Python with AWS's rdklib, and Prowler's nearest check. About ten
+# minutes, and as many more the first time, to install Prowler.
+.PHONY: bench-compare
+bench-compare: as-deployed python
+	bash benches/compare/setup.sh
+	EVALUATOR_BINARY=$(CURDIR)/target/bench/bootstrap $(CARGO) bench --locked --bench compare
+
 # Deployment: `PARAMETERS="Name=Value …"` for the rule and the stack; settings are environment variables (see --help of the
 # scripts). DRY_RUN=1 shows the commands only.
 .PHONY: deploy-account deploy-organization status

@@ -8,7 +8,7 @@ line {"answer": ...} or {"error": ...}:
         the clock. With "key": {"AccessKeyId": ..., "SecretAccessKey": ...} the call is signed with that access key,
         which moto takes for a use of it.
     {"recorded": true}
-        answers with the requests of other clients since it was last asked.
+        answers with the requests since it was last asked, but for those of the first command.
 
 It ends when standard input does.
 """
@@ -28,6 +28,7 @@ import boto3
 # moto imports a service on its first request. With these that is not while the clock is frozen.
 import moto.config  # noqa: F401
 import moto.iam  # noqa: F401
+from botocore.config import Config
 from botocore.exceptions import ClientError
 from freezegun import freeze_time
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
@@ -35,19 +36,29 @@ from werkzeug.serving import make_server
 
 
 
+# By which a request of the first command is known: other clients may be boto3 as well.
+OWN_USER_AGENT = "moto_server.py"
+
+
 class Recorder:
-    """Keeps the requests on their way to a WSGI application, but for those of boto3: these are the test's own."""
+    """Keeps the requests on their way to a WSGI application, but for those that a test has this program make."""
 
     def __init__(self, application: Callable[..., Iterable[bytes]]) -> None:
         self.application = application
         self.requests: list[dict[str, Any]] = []
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-        if not environ.get("HTTP_USER_AGENT", "").startswith("Boto3/"):
+        if environ.get("HTTP_USER_AGENT") != OWN_USER_AGENT:
             body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
             environ["wsgi.input"] = BytesIO(body)
             self.requests.append(request(environ.get("HTTP_X_AMZ_TARGET"), body))
-        return self.application(environ, start_response)
+        try:
+            return self.application(environ, start_response)
+        except NotImplementedError as error:
+            # What moto does not have is refused as AWS refuses what it does not have, not by a server that breaks down.
+            start_response("400 Bad Request", [("Content-Type", "text/xml")])
+            message = f"<Code>InvalidAction</Code><Message>{error}</Message>"
+            return [f"<ErrorResponse><Error><Type>Sender</Type>{message}</Error></ErrorResponse>".encode()]
 
     def take(self) -> list[dict[str, Any]]:
         taken, self.requests = self.requests, []
@@ -71,6 +82,7 @@ def call_iam(endpoint: str, command: dict[str, Any]) -> Any:
         region_name="us-east-1",
         aws_access_key_id=key.get("AccessKeyId", "test"),
         aws_secret_access_key=key.get("SecretAccessKey", "test"),
+        config=Config(user_agent=OWN_USER_AGENT),
     )
     with freeze_time(command["at"]):
         answer = getattr(iam, command["call"])(**command["arguments"])

@@ -66,12 +66,19 @@ impl Outcome {
 /// A function still to be started.
 pub struct Launch {
     binary: String,
+    arguments: Vec<String>,
     environment: BTreeMap<String, String>,
     prefix: String,
     account: String,
 }
 
 impl Launch {
+    /// The same with these arguments, for a function that a program runs.
+    pub fn args(mut self, arguments: &[&str]) -> Self {
+        self.arguments = arguments.iter().map(|&argument| argument.to_owned()).collect();
+        self
+    }
+
     /// The same with this environment variable.
     pub fn env(mut self, name: &str, value: impl Into<String>) -> Self {
         self.environment.insert(name.to_owned(), value.into());
@@ -105,6 +112,7 @@ impl Launch {
         let (mut end, held) = std::io::pipe().expect("a pipe");
         let mut command = Command::new(&self.binary);
         command
+            .args(&self.arguments)
             .env_clear()
             .env("AWS_LAMBDA_RUNTIME_API", api.address())
             .envs(&self.environment)
@@ -164,7 +172,13 @@ impl Lambda {
             ("AWS_ENDPOINT_URL", endpoint),
         ];
         let environment = environment.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-        Launch { binary: binary.to_owned(), environment, prefix: String::new(), account: ACCOUNT.to_owned() }
+        Launch {
+            binary: binary.to_owned(),
+            arguments: Vec::new(),
+            environment,
+            prefix: String::new(),
+            account: ACCOUNT.to_owned(),
+        }
     }
 
     /// Invokes the function with an event and waits for what becomes of it.
