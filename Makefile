@@ -78,7 +78,8 @@ soak: as-deployed
 .PHONY: bench-compare
 bench-compare: as-deployed python
 	bash benches/compare/setup.sh
-	EVALUATOR_BINARY=$(CURDIR)/target/bench/bootstrap $(CARGO) bench --locked --bench compare
+	$(CARGO) build --locked --release --bin setup-keys
+	SETUP_KEYS_BINARY=$(CURDIR)/target/release/setup-keys $(AS_DEPLOYED) --bench compare
 
 # Deployment: `PARAMETERS="Name=Value …"` for the rule and the stack; settings are environment variables (see --help of the
 # scripts). DRY_RUN=1 shows the commands only.

@@ -4,8 +4,8 @@
 //!   Lambda runtime interface client, on one change event about a violator, with the same calls;
 //! - `setup-keys audit` beside Prowler's nearest check, on an account of 500 users that moto has.
 //!
-//! `make bench-compare` runs it with the evaluator that is deployed, the tool as released, and both others as
-//! `benches/compare/setup.sh` installs them.
+//! `make bench-compare` runs it with the evaluator as it is deployed, the tool of the release profile, and both others as
+//! `benches/compare/setup.sh` installs them. With the argument `event` or `account` it is only the first or the second.
 
 #![allow(clippy::cast_precision_loss, reason = "thousands of kilobytes and calls")]
 
@@ -16,6 +16,7 @@ mod python_support;
 mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -289,7 +290,8 @@ fn watch(command: &mut Command, code: i32) -> (Duration, u64, u64) {
 
 fn audit(moto: &mut Moto, directory: &Path) -> Run {
     let csv = directory.join("setup-keys.csv");
-    let mut command = isolated(env!("CARGO_BIN_EXE_setup-keys"));
+    let tool = env::var("SETUP_KEYS_BINARY").unwrap_or_else(|_| env!("CARGO_BIN_EXE_setup-keys").to_owned());
+    let mut command = isolated(tool);
     command.args(["audit", "--format", "csv", "--output"]).arg(&csv);
     run(moto, command, 1, &csv, ["userName", "complianceType", "NON_COMPLIANT"])
 }
@@ -351,6 +353,13 @@ fn account() {
 }
 
 fn main() {
-    one_event();
-    account();
+    // Cargo adds an option of its own.
+    let parts: Vec<_> = env::args().skip(1).filter(|argument| !argument.starts_with("--")).collect();
+    let wants = |part: &str| parts.is_empty() || parts.iter().any(|wanted| wanted == part);
+    if wants("event") {
+        one_event();
+    }
+    if wants("account") {
+        account();
+    }
 }
