@@ -36,7 +36,7 @@ from werkzeug.serving import make_server
 
 
 
-# By which a request of the first command is known: other clients may be boto3 as well.
+# What the user agent of the first command starts with: other clients may be boto3 as well.
 OWN_USER_AGENT = "moto_server.py"
 
 
@@ -48,7 +48,7 @@ class Recorder:
         self.requests: list[dict[str, Any]] = []
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-        if environ.get("HTTP_USER_AGENT") != OWN_USER_AGENT:
+        if not environ.get("HTTP_USER_AGENT", "").startswith(OWN_USER_AGENT):
             body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
             environ["wsgi.input"] = BytesIO(body)
             self.requests.append(request(environ.get("HTTP_X_AMZ_TARGET"), body))
