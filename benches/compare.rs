@@ -72,7 +72,11 @@ fn head(ours: &str, theirs: &str) {
 
 /// A figure of both, and how many times ours theirs is.
 fn row(figure: &str, unit: &str, ours: f64, theirs: f64) {
-    let digits = usize::from(!unit.is_empty());
+    let digits = match unit {
+        "" => 0,
+        "s" => 2,
+        _ => 1,
+    };
     let cell = |value: f64| format!("{value:.digits$} {unit}");
     println!("{figure:<44} {:>16} {:>16} {:>9.1}", cell(ours).trim_end(), cell(theirs).trim_end(), theirs / ours);
 }
@@ -307,6 +311,23 @@ fn prowler(moto: &mut Moto, directory: &Path) -> Run {
     run(moto, command, 3, &directory.join("prowler.csv"), ["RESOURCE_NAME", "STATUS", "FAIL"])
 }
 
+fn print_counts(what: &str, ours: usize, theirs: usize) {
+    println!("{what:<44} {ours:>16} {theirs:>16}");
+}
+
+/// The calls that we make, or that Prowler makes for each user, and all others in one row.
+fn count_rows(ours: &BTreeMap<String, usize>, theirs: &BTreeMap<String, usize>) {
+    let mut others = 0;
+    for call in ours.keys().chain(theirs.keys()).collect::<BTreeSet<_>>() {
+        let count = |calls: &BTreeMap<String, usize>| calls.get(call).copied().unwrap_or(0);
+        match (count(ours), count(theirs)) {
+            (0, theirs) if theirs < USERS => others += theirs,
+            (ours, theirs) => print_counts(&format!("  {call}"), ours, theirs),
+        }
+    }
+    print_counts("  others", 0, others);
+}
+
 /// The tool beside Prowler.
 fn account() {
     let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("bench-compare");
@@ -342,13 +363,13 @@ fn account() {
     row("peak memory", "MiB", ours, theirs);
     let (ours, theirs) = of(|run| run.calls.values().sum::<usize>() as f64);
     row("calls", "", ours, theirs);
-    for call in our[0].calls.keys().chain(their[0].calls.keys()).collect::<BTreeSet<_>>() {
-        let count = |runs: &[Run]| runs[0].calls.get(call).copied().unwrap_or(0);
-        println!("{:<44} {:>16} {:>16}", format!("  {call}"), count(&our), count(&their));
+    count_rows(&our[0].calls, &their[0].calls);
+    for (kind, numbers) in
+        [("made at setup, never used", 0..10), ("made at setup, used", 10..20), ("made later, never used", 20..30)]
+    {
+        let found = |run: &Run| names(numbers.clone()).intersection(&run.findings).count();
+        print_counts(&format!("found: {kind}"), found(&our[0]), found(&their[0]));
     }
-    println!("{:<44} {:>16} {:>16}", "found: made at setup, never used", 10, 10);
-    println!("{:<44} {:>16} {:>16}", "found: made at setup, used", 10, 0);
-    println!("{:<44} {:>16} {:>16}", "found: made later, never used", 0, 10);
     fs::remove_dir_all(&directory).expect("the directory can be removed");
 }
 
