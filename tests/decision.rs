@@ -9,10 +9,11 @@ mod cases;
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use setup_keys::rule::facts::{AccessKey, Facts, Identity, KeyName, KeyStatus, Keys, LastUse, LoginProfile};
+use setup_keys::rule::facts::{AccessKey, Facts, Identity, KeyAge, KeyName, KeyStatus, Keys, LastUse, LoginProfile};
 use setup_keys::rule::parameters::{GivenParameters, ParameterName, Parameters};
+use setup_keys::rule::screening::{Screening, screen};
 use setup_keys::rule::verdict::{ComplianceType, MAX_ANNOTATION_CHARS, Summary, Verdict};
-use setup_keys::rule::{Need, Step, decide};
+use setup_keys::rule::{Need, Step, decide, key_ages};
 
 const COMPLIANT: ComplianceType = ComplianceType::Compliant;
 const NON_COMPLIANT: ComplianceType = ComplianceType::NonCompliant;
@@ -385,6 +386,7 @@ mod cost {
                 Step::Verdict(_) => return asked,
                 Step::Need(needs) => needs,
             };
+            assert!(!needs.is_empty(), "asks for nothing after {asked:?}");
             for need in &needs {
                 match need {
                     Need::Keys => {
@@ -441,6 +443,98 @@ mod cost {
         assert_eq!(decide(&hidden(vec![key(90)]), &cis, now()), Step::Need(vec![Need::Keys]));
         assert_eq!(verdict(&hidden(vec![key(9)]), &cis).compliance_type(), NON_COMPLIANT);
         assert_eq!(verdict(&without_password(hidden(vec![])), &cis).compliance_type(), COMPLIANT);
+    }
+}
+
+/// What a row of a credential report says for sure, and what is read live.
+mod screening {
+    use super::*;
+
+    const REPORT: &str = "2026-04-01T00:00:00Z";
+
+    #[track_caller]
+    fn is_screened(row: Facts, given: &str) -> Screening {
+        screen(&row, time(REPORT), &parameters(given), now())
+    }
+
+    #[track_caller]
+    fn is_cleared(row: Facts, given: &str) {
+        match is_screened(row, given) {
+            Screening::Verdict(verdict) => assert_eq!(verdict.compliance_type(), COMPLIANT),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[track_caller]
+    fn is_read_live(row: Facts, given: &str) {
+        assert_eq!(is_screened(row, given), Screening::Live);
+    }
+
+    #[track_caller]
+    fn depends_on_the_password(row: Facts, given: &str) {
+        assert_eq!(is_screened(row, given), Screening::LoginProfile);
+    }
+
+    /// A user without keys that was made so many seconds before the report.
+    fn made_before_the_report(seconds: i64) -> Facts {
+        Facts { created: Some(time(REPORT) - TimeDelta::seconds(seconds)), ..user(vec![]) }
+    }
+
+    cases! { is_cleared:
+        without_keys => (user(vec![]), "");
+        without_keys_or_password => (without_password(user(vec![])), "");
+        whose_last_possible_setup_key_would_be_in_the_report => (made_before_the_report(61), "");
+        by_the_window_of_the_rule => (made_before_the_report(11), "setupWindowSeconds=10");
+        without_a_password_and_with_a_key_made_later => (without_password(user(vec![key(61)])), "");
+    }
+
+    cases! { is_read_live:
+        whose_last_possible_setup_key_may_be_younger_than_the_report => (made_before_the_report(60), "");
+        made_after_the_report => (made_before_the_report(-5), "");
+        where_a_key_of_any_age_counts => (user(vec![]), "setupWindowSeconds=any");
+        whose_creation_time_is_not_told => (Facts { created: None, ..user(vec![]) }, "");
+        whose_keys_are_not_all_told => (Facts { keys: Keys::Some(vec![]), ..user(vec![]) }, "");
+        with_a_password_and_a_key_in_the_window => (user(vec![key(3)]), "");
+        with_a_password_and_a_key_made_later => (user(vec![key(61)]), "");
+        without_a_password_where_none_is_asked_for => (without_password(user(vec![key(3)])), "consolePassword=ignored");
+        whose_password_is_not_told => (Facts { login_profile: LoginProfile::Unread, ..user(vec![key(3)]) }, "");
+    }
+
+    cases! { depends_on_the_password:
+        with_a_key_in_the_window => (without_password(user(vec![key(60)])), "");
+        with_a_key_in_the_window_that_may_be_active_by_now => (without_password(user(vec![inactive(key(3))])), "");
+        with_a_key_in_the_window_beside_another => (without_password(user(vec![key(90_000), key(3)])), "");
+    }
+}
+
+/// What a reader is told of all keys of a user, also of those that do not count.
+mod ages_of_keys {
+    use super::*;
+
+    #[test]
+    fn are_those_of_all_keys_oldest_first() {
+        let second = KeyName::Id("AKIAXXXXXXXXXXXXWXYZ".to_owned());
+        let keys = vec![key(90_000), inactive(AccessKey { name: second.clone(), ..used(key(3)) }), key(3)];
+        let age = |seconds_after_user| KeyAge {
+            name: key(0).name,
+            status: KeyStatus::Active,
+            seconds_after_user,
+            last_use: LastUse::Never,
+        };
+        let inactive = KeyAge { name: second, status: KeyStatus::Inactive, last_use: used(key(0)).last_use, ..age(3) };
+        assert_eq!(key_ages(&user(keys)), Some(vec![age(3), inactive, age(90_000)]));
+    }
+
+    #[test]
+    fn are_not_known_of_keys_that_were_not_read() {
+        assert_eq!(key_ages(&Facts { keys: Keys::Unread, ..user(vec![]) }), None);
+    }
+
+    #[test]
+    fn are_not_known_without_the_age_of_the_user() {
+        let dateless = |keys| Facts { created: None, identity: Identity::Unavailable, ..user(keys) };
+        assert_eq!(key_ages(&dateless(vec![key(3)])), None);
+        assert_eq!(key_ages(&dateless(vec![])), Some(vec![]), "a user without keys has none whose age is unknown");
     }
 }
 

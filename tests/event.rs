@@ -8,7 +8,7 @@ mod cases;
 
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
-use setup_keys::event::{ChangedUser, Event, EventError, Invocation, Nothing, parse};
+use setup_keys::event::{ChangedUser, Event, EventError, IamCall, Invocation, Nothing, parse};
 use setup_keys::rule::parameters::Parameters;
 use setup_keys::rule::verdict::NotApplicable;
 
@@ -216,6 +216,15 @@ mod understands {
     }
 
     #[test]
+    fn the_result_token() {
+        for (token, is_test_mode) in [("TOKEN", false), ("TESTMODE", true)] {
+            let event = with(changed(json!({})), json!({"resultToken": token}));
+            let Ok(Event::Config(event)) = parse(&event.to_string()) else { panic!("refused") };
+            assert_eq!((event.result_token.expose(), event.result_token.is_test_mode()), (token, is_test_mode));
+        }
+    }
+
+    #[test]
     fn a_proactive_evaluation_whatever_else_is_in_it() {
         let event = json!({"evaluationMode": "PROACTIVE", "invokingEvent": 5, "accountId": null});
         assert_eq!(parse(&event.to_string()), Ok(Event::Nothing(Nothing::Proactive)));
@@ -233,6 +242,82 @@ mod understands {
         let event = changed(json!({"configurationItemCaptureTime": "2019-10-30T11:39:10.000Z"}));
         let Invocation::Change(user) = invocation(&event) else { panic!("not a change") };
         assert_eq!(user.ordering, time("2026-03-02T10:17:44.587Z"));
+    }
+}
+
+/// Calls to IAM: whose key or password it is.
+mod calls {
+    use super::*;
+
+    /// The event of a call, with members of its detail.
+    fn call(name: &str, detail: Value) -> Value {
+        let told = json!({"eventSource": "iam.amazonaws.com", "eventName": name, "recipientAccountId": ACCOUNT});
+        json!({"detail-type": "AWS API Call via CloudTrail", "account": ACCOUNT, "detail": with(told, detail)})
+    }
+
+    #[track_caller]
+    fn is_about_alice(event: Value) {
+        let alice = IamCall { account_id: ACCOUNT.to_owned(), user_name: "alice".to_owned() };
+        assert_eq!(parse(&event.to_string()), Ok(Event::Call(alice)));
+    }
+
+    cases! { is_about_alice:
+        who_is_named_where_a_key_is_made => (call("CreateAccessKey", json!({"requestParameters": {"userName": "alice"}})));
+        who_is_named_where_a_key_is_changed => (call("UpdateAccessKey", json!({"requestParameters": {"userName": "alice"}})));
+        who_is_named_where_a_key_is_deleted => (call("DeleteAccessKey", json!({"requestParameters": {"userName": "alice"}})));
+        who_is_named_where_a_password_is_made => (call("CreateLoginProfile", json!({"requestParameters": {"userName": "alice"}})));
+        who_is_named_where_a_password_is_deleted => (call("DeleteLoginProfile", json!({"requestParameters": {"userName": "alice"}})));
+        whom_another_user_names
+            => (call("DeleteAccessKey", json!({"requestParameters": {"userName": "alice"}, "userIdentity": {"type": "IAMUser", "userName": "bob"}})));
+        whom_the_root_user_names
+            => (call("CreateAccessKey", json!({"requestParameters": {"userName": "alice"}, "userIdentity": {"type": "Root"}})));
+        whom_the_answer_names_with_her_key
+            => (call("CreateAccessKey", json!({"requestParameters": {}, "responseElements": {"accessKey": {"userName": "alice"}}})));
+        whom_the_answer_names_with_her_password
+            => (call("CreateLoginProfile", json!({"responseElements": {"loginProfile": {"userName": "alice"}}})));
+        who_calls_and_names_nobody => (call("UpdateAccessKey", json!({"userIdentity": {"type": "IAMUser", "userName": "alice"}})));
+        an_event_that_does_not_tell_who_received_it
+            => (call("CreateAccessKey", json!({"requestParameters": {"userName": "alice"}, "recipientAccountId": null})));
+    }
+
+    #[track_caller]
+    fn asks_for_nothing(event: Value, why: Nothing) {
+        assert_eq!(parse(&event.to_string()), Ok(Event::Nothing(why)));
+    }
+
+    cases! { asks_for_nothing:
+        of_a_call_that_failed
+            => (call("CreateAccessKey", json!({"requestParameters": {"userName": "alice"}, "errorCode": "AccessDenied"})), Nothing::FailedCall);
+        of_a_key_of_the_root_user => (call("CreateAccessKey", json!({"userIdentity": {"type": "Root"}})), Nothing::RootUser);
+    }
+
+    #[track_caller]
+    fn refuses(event: Value, message: &str) {
+        assert_eq!(error(&event).to_string(), message);
+    }
+
+    cases! { refuses:
+        a_call_of_which_nobody_tells_whose_key_it_is
+            => (call("DeleteAccessKey", json!({})), "`detail.requestParameters.userName`: is missing");
+        a_role_that_names_nobody
+            => (call("DeleteAccessKey", json!({"userIdentity": {"type": "AssumedRole", "userName": "admin"}})),
+                "`detail.requestParameters.userName`: is missing");
+        an_empty_name
+            => (call("DeleteAccessKey", json!({"requestParameters": {"userName": ""}})), "`detail.requestParameters.userName`: is missing");
+        another_call
+            => (call("CreateUser", json!({"requestParameters": {"userName": "alice"}})),
+                "`detail.eventName`: unsupported call `iam.amazonaws.com CreateUser`: the rule takes IAM's CreateAccessKey, \
+                 UpdateAccessKey, DeleteAccessKey, CreateLoginProfile, DeleteLoginProfile");
+        another_account
+            => (call("CreateAccessKey", json!({"recipientAccountId": "444455556666"})),
+                "`detail.recipientAccountId`: `444455556666` is not `account` `111122223333`");
+        another_kind_of_event
+            => (with(call("CreateAccessKey", json!({})), json!({"detail-type": "Scheduled Event"})),
+                "`detail-type`: unsupported event `Scheduled Event`");
+        a_detail_that_is_no_object => (with(call("", json!({})), json!({"detail": "call"})), "`detail`: is not a JSON object");
+        a_name_that_is_no_text
+            => (call("CreateAccessKey", json!({"requestParameters": {"userName": 7}})),
+                "`detail.requestParameters.userName`: invalid type: integer `7`, expected a string");
     }
 }
 
@@ -363,6 +448,7 @@ mod refuses {
     fn to_show_the_result_token() {
         let event = with(changed(json!({})), json!({"resultToken": "SECRET-TOKEN"}));
         let Ok(parsed) = parse(&event.to_string()) else { panic!("refused") };
-        assert!(!format!("{parsed:?}").contains("SECRET"), "{parsed:?}");
+        let shown = format!("{parsed:?}");
+        assert!(shown.contains("result_token: ResultToken(…)") && !shown.contains("SECRET"), "{shown}");
     }
 }
