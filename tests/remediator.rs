@@ -108,6 +108,32 @@ fn a_second_run_changes_nothing() {
     );
 }
 
+/// Its answer may reach nobody: whoever asks later what was changed has the log.
+#[test]
+fn the_log_tells_each_change_and_what_became_of_each_user() {
+    let erin = User::new("erin", CREATED).id("AIDAEXAMPLEERIN000001").password();
+    let aws =
+        AwsDouble::with_users([alice().with_key(key(FIRST, "Active")), erin.with_key(used(key(SECOND, "Active")))]);
+    for whom in [json!({"userId": "AIDAEXAMPLEALICE00001"}), json!({"allUsers": true})] {
+        aws.account(|account| "Active".clone_into(&mut account.user("alice").keys[0].status));
+        let lambda = Lambda::start(REMEDIATOR, &aws);
+        let mut request = json!({"dryRun": false});
+        request.as_object_mut().unwrap().extend(whom.as_object().unwrap().clone());
+        lambda.invoke(request.to_string()).expect_success();
+        let lines = lambda.log_objects();
+        let told = |message: &str| lines.iter().filter(|line| line["message"] == message).collect::<Vec<_>>();
+        let [change] = told("key changed")[..] else { panic!("{lines:?}") };
+        let change = ["userName", "accessKeyId", "change"].map(|name| change[name].clone());
+        assert_eq!(change, ["alice", FIRST, "Deactivate"]);
+        let users = told("remediated");
+        assert_eq!(users.len(), if whom["allUsers"] == true { 2 } else { 1 }, "{lines:?}");
+        let alice = users.iter().find(|line| line["userId"] == "AIDAEXAMPLEALICE00001").unwrap();
+        assert_eq!((&alice["complianceBefore"], &alice["remaining"]), (&json!("NON_COMPLIANT"), &json!(0)));
+        let actions: Value = serde_json::from_str(alice["actions"].as_str().unwrap()).unwrap();
+        assert_eq!((&actions[0]["accessKeyId"], &actions[0]["outcome"]), (&json!(FIRST), &json!("Done")));
+    }
+}
+
 #[test]
 fn only_setup_keys_are_touched() {
     let aws = AwsDouble::with_users([alice().with_key(key(FIRST, "Active")).key("AKIALATER00000000001", 61)]);

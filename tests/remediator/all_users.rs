@@ -118,6 +118,15 @@ fn tells_of_as_many_users_as_automation_takes() {
 }
 
 #[test]
+fn tells_as_many_errors_as_automation_takes() {
+    let aws =
+        AwsDouble::with_users((0..120).map(|n| user(&format!("user{n}")).password().key(&id(&format!("{n}X")), 4)));
+    aws.fail(Fault::new("ListAccessKeys", FaultKind::AccessDenied));
+    let response = answer(&aws, &request(json!({})));
+    assert_eq!((&response["unjudged"], response["errors"].as_array().unwrap().len()), (&json!(120), 100));
+}
+
+#[test]
 fn nothing_is_touched_where_the_users_cannot_be_listed() {
     let aws = account();
     aws.fail(Fault::new("ListUsers", FaultKind::AccessDenied));
