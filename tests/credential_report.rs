@@ -109,6 +109,38 @@ mod forms {
         a_23rd_column => (report(&[ROOT, ALICE]).replace("cert_2_last_rotated", "cert_2_last_rotated,additional_credentials_info").replace("false,N/A\n", "false,N/A,N/A\n") + ",N/A");
         names_of_columns_in_another_case => (report(&[ROOT, ALICE]).replacen("user,arn", "User,ARN", 1));
         the_same_user_twice => (report(&[ROOT, ALICE, ALICE]));
+        the_first_user_twice => (report(&[ALICE, ALICE]));
+        a_blank_first_line => (format!("\n{}", report(&[ROOT, ALICE])));
+    }
+
+    #[test]
+    fn blanks_around_cells_change_nothing() {
+        for blanks in [" ,", ", ", "\t,\t"] {
+            assert_eq!(rows(report(&[ROOT, ALICE]).replace(',', blanks)), rows(report(&[ROOT, ALICE])));
+        }
+    }
+
+    #[test]
+    fn a_23rd_column_that_says_nothing_hides_no_keys() {
+        for nothing in ["N/A", "", "not_supported", "no_information"] {
+            let text = format!("{HEADER},additional_credentials_info\n{ALICE},{nothing}");
+            assert_eq!(rows(text), rows(report(&[ALICE])));
+        }
+    }
+
+    #[test]
+    fn the_account_is_told_by_the_first_row() {
+        let text = report(&[ROOT, ALICE, SVC]);
+        let mut rows = open(text.as_bytes()).unwrap();
+        assert_eq!(rows.account(), None);
+        rows.next().unwrap().unwrap();
+        assert_eq!(rows.account(), Some("111122223333"));
+    }
+
+    #[test]
+    fn a_user_whose_arn_names_another_partition() {
+        let elsewhere = ALICE.replacen("arn:aws:", "arn:aws-cn:", 1);
+        assert_eq!(names(&rows(report(&[ROOT, &elsewhere, SVC]))), ["alice", "svc"]);
     }
 
     #[test]

@@ -153,6 +153,13 @@ mod status_use_and_password {
     }
 }
 
+#[test]
+fn every_status_is_spelled_as_iam_spells_it() {
+    for status in ["Active", "Inactive", "Expired", "active"] {
+        assert_eq!(KeyStatus::from(status).as_str(), status);
+    }
+}
+
 mod profiles {
     use super::*;
 
@@ -610,6 +617,14 @@ mod rule_parameters {
     #[test]
     fn a_prefix_of_100_characters_is_accepted() {
         accepts(json!({"exceptionTagPrefix": "é".repeat(100)}), &format!("exceptionTagPrefix={}", "é".repeat(100)));
+    }
+
+    #[test]
+    fn names_are_options_in_kebab_case() {
+        let options: Vec<_> = ParameterName::ALL.iter().map(|name| name.option()).collect();
+        let expected = "profile setup-window-seconds console-password key-status key-usage exception-tag-prefix \
+                        max-exception-days sweep-reports";
+        assert_eq!(options.join(" "), expected);
     }
 
     #[test]
