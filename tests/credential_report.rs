@@ -183,6 +183,49 @@ mod forms {
     }
 }
 
+/// Times as IAM writes them are read by a way of their own.
+mod times {
+    use super::*;
+
+    #[track_caller]
+    fn is_read_as_rfc_3339_says(text: &str) {
+        let rows = rows(report(&[&alice_with("user_creation_time", text)]));
+        assert_eq!(rows[0].facts.created, Some(DateTime::parse_from_rfc3339(text).unwrap().to_utc()));
+    }
+
+    cases! { is_read_as_rfc_3339_says:
+        in_utc => ("2026-03-02T10:15:01Z");
+        at_an_offset_of_zero => ("2026-03-02T10:15:01+00:00");
+        at_another_offset => ("2026-03-02T10:15:01-02:30");
+        with_a_fraction => ("2026-03-02T10:15:01.5Z");
+        on_a_leap_day => ("2024-02-29T00:00:00Z");
+        of_ones_only => ("2011-11-11T11:11:11Z");
+        of_zeros_and_ones => ("2001-01-01T01:01:01Z");
+        before_midnight_on_the_last_day_of_the_century => ("1999-12-31T23:59:59+00:00");
+        at_a_leap_second => ("2016-12-31T23:59:60Z");
+    }
+
+    #[track_caller]
+    fn is_none(text: &str) {
+        let refused = read(report(&[&alice_with("user_creation_time", text)]).as_bytes()).unwrap().remove(0);
+        let message = format!("column `user_creation_time` is `{text}`, which is not a time");
+        assert_eq!(refused.unwrap_err().to_string(), message);
+    }
+
+    // The characters that follow the digits are `:;<`.
+    cases! { is_none:
+        a_day_that_the_calendar_has_not => ("2026-02-29T10:15:01Z");
+        an_hour_that_the_day_has_not => ("2026-03-02T24:00:00Z");
+        no_offset => ("2026-03-02T10:15:01");
+        blanks_in_it => ("2026-03- 2T10:15:01Z");
+        a_year_of_letters => ("zz26-03-02T10:15:01Z");
+        a_year_after_9999 => (":026-03-02T10:15:01Z");
+        a_day_after_the_ninth => ("2026-03-0:T10:15:01Z");
+        units_of_ten => ("2:2:-0:-0:T0::0::0:Z");
+        units_of_eleven => ("2;2;-0;-0;T0;:0;:0;Z");
+    }
+}
+
 mod refuses {
     use super::*;
 
