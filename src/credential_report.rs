@@ -76,14 +76,17 @@ impl Row {
     pub fn judge(&self, parameters: &Parameters, now: DateTime<Utc>) -> Result<Verdict, ReportError> {
         match decide(&self.facts, parameters, now) {
             Step::Verdict(verdict) => Ok(verdict),
-            Step::Need(needs) => Err(ReportError::Row { line: self.line, problem: self.missing(&needs) }),
+            Step::Need(needs) => {
+                let user = text::excerpt(&self.facts.user_name, 64);
+                let problem = format!("user `{user}` cannot be judged: {}", self.missing(&needs));
+                Err(ReportError::Row { line: self.line, problem })
+            }
         }
     }
 
-    fn missing(&self, needs: &[Need]) -> String {
+    fn missing(&self, needs: &[Need]) -> &str {
         let gap = self.gaps.iter().find(|(need, _)| needs.contains(need));
-        let gap = gap.map_or("the report does not tell enough", |(_, gap)| gap);
-        format!("user `{}` cannot be judged: {gap}", text::excerpt(&self.facts.user_name, 64))
+        gap.map_or("the report does not tell enough", |(_, gap)| gap)
     }
 }
 
@@ -503,7 +506,7 @@ impl FactSource for ReportSource {
             return Err(missing("the credential report has no such user; it may be up to four hours old".to_owned()));
         };
         if facts.keys == row.facts.keys {
-            return Err(missing(row.missing(needs)));
+            return Err(missing(row.missing(needs).to_owned()));
         }
         if let (Some(expected), Some(created)) = (facts.created, row.facts.created)
             && expected.timestamp() != created.timestamp()

@@ -5,8 +5,11 @@
 mod cases;
 
 use chrono::{DateTime, Utc};
-use setup_keys::credential_report::{ReportError, Row, open};
-use setup_keys::rule::facts::{AccessKey, KeyName, KeyStatus, Keys, LastUse, LoginProfile};
+use futures_util::FutureExt as _;
+use setup_keys::credential_report::{ReportError, ReportSource, Row, open};
+use setup_keys::judge::FactSource;
+use setup_keys::rule::Need;
+use setup_keys::rule::facts::{AccessKey, Facts, KeyName, KeyStatus, Keys, LastUse, LoginProfile};
 use setup_keys::rule::parameters::Parameters;
 use setup_keys::rule::verdict::ComplianceType;
 
@@ -322,5 +325,54 @@ mod refuses {
         let directory = std::fs::File::open("examples").unwrap();
         let error = open(std::io::BufReader::new(directory)).err().expect("it is refused");
         assert_eq!(error.to_string(), "cannot be read: Is a directory (os error 21)");
+    }
+}
+
+/// A report in place of live reads: of the user of an event.
+mod offline {
+    use super::*;
+
+    /// What is known of a user after a look into a report of these rows, or why nothing is.
+    fn looked_up(rows: &[&str], mut user: Facts) -> Result<Facts, String> {
+        let source = ReportSource::read(open(report(rows).as_bytes()).unwrap()).unwrap();
+        let read = FactSource::read(&source, &mut user, &[Need::Keys]);
+        read.now_or_never().expect("a report is there at once").map(|()| user).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_user_is_as_its_row_says_and_keeps_its_id() {
+        let user_id = Some("AIDAEXAMPLEALICE00001".to_owned());
+        let row = rows(report(&[ALICE])).remove(0).facts;
+        for created in [None, row.created] {
+            let user = Facts { user_id: user_id.clone(), created, ..Facts::unread("alice") };
+            assert_eq!(looked_up(&[ROOT, ALICE, SVC], user), Ok(Facts { user_id: user_id.clone(), ..row.clone() }));
+        }
+    }
+
+    #[track_caller]
+    fn is_not_told(user: Facts, message: &str) {
+        let row = alice_with("access_key_1_last_rotated", "N/A");
+        assert_eq!(looked_up(&[ROOT, &row, SVC], user), Err(message.to_owned()));
+    }
+
+    cases! { is_not_told:
+        of_a_user_that_is_not_in_it => (Facts::unread("zoe"),
+            "user `zoe` cannot be judged: the credential report has no such user; it may be up to four hours old");
+        of_a_user_made_again => (Facts { created: Some(time("2025-05-01T09:00:01Z")), ..Facts::unread("svc") },
+            "user `svc` cannot be judged: the event's user was created 2025-05-01 09:00:01 UTC, that of the credential report \
+             2025-05-01 09:00:00 UTC");
+        what_the_row_does_not_say => (Facts::unread("alice"),
+            "user `alice` cannot be judged: column `access_key_1_active` is `true`, but column \
+             `access_key_1_last_rotated` is `N/A`");
+    }
+
+    #[test]
+    fn the_account_is_that_of_its_rows() {
+        let account = |rows: &[&str]| {
+            let source = ReportSource::read(open(report(rows).as_bytes()).unwrap()).unwrap();
+            source.account().map(str::to_owned)
+        };
+        assert_eq!(account(&[ROOT, ALICE]).as_deref(), Some("111122223333"));
+        assert_eq!(account(&[]), None);
     }
 }

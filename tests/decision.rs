@@ -10,9 +10,9 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use setup_keys::rule::facts::{AccessKey, Facts, Identity, KeyAge, KeyName, KeyStatus, Keys, LastUse, LoginProfile};
-use setup_keys::rule::parameters::{GivenParameters, ParameterName, Parameters};
+use setup_keys::rule::parameters::{GivenParameters, ParameterName, Parameters, Profile};
 use setup_keys::rule::screening::{Screening, screen};
-use setup_keys::rule::verdict::{ComplianceType, MAX_ANNOTATION_CHARS, Summary, Verdict};
+use setup_keys::rule::verdict::{Annotations, ComplianceType, MAX_ANNOTATION_CHARS, NotApplicable, Summary, Verdict};
 use setup_keys::rule::{Need, Step, decide, key_ages};
 
 const COMPLIANT: ComplianceType = ComplianceType::Compliant;
@@ -199,6 +199,25 @@ mod profiles {
         a_parameter_by_name_overrides_the_profile
             => (user(vec![key(60)]), "profile=check-point setupWindowSeconds=60", NON_COMPLIANT);
     }
+
+    #[track_caller]
+    fn is_published(profile: Profile, origin: &str, references: &[&str]) {
+        let published = profile.origin();
+        assert_eq!(published.to_string(), origin);
+        assert_eq!(published.references(), references);
+    }
+
+    cases! { is_published:
+        by_cis_under_a_number_a_release => (Profile::Cis,
+            "CIS AWS Foundations 1.1 (1.23), 1.2 (1.21), 1.3 to 4.0 (1.11), 5.0 (1.10), 6.0 (2.10); retired in 7.0",
+            &["CIS AWS Foundations 1.1: 1.23", "CIS AWS Foundations 1.2: 1.21", "CIS AWS Foundations 1.3: 1.11",
+                "CIS AWS Foundations 1.4: 1.11", "CIS AWS Foundations 1.5: 1.11", "CIS AWS Foundations 2.0: 1.11",
+                "CIS AWS Foundations 3.0: 1.11", "CIS AWS Foundations 4.0: 1.11", "CIS AWS Foundations 5.0: 1.10",
+                "CIS AWS Foundations 6.0: 2.10"]);
+        by_check_point_under_one_number => (Profile::CheckPoint,
+            "Check Point CloudGuard D9.AWS.IAM.79", &["Check Point CloudGuard: D9.AWS.IAM.79"]);
+        by_kertos_without_a_number => (Profile::Kertos, "Kertos", &["Kertos"]);
+    }
 }
 
 mod identity {
@@ -325,6 +344,53 @@ mod annotations {
             user(vec![key(90_000)]), "", "No active access key made within 60 s of the user.");
     }
 
+    #[track_caller]
+    fn tells_why_there_is_nothing_to_judge(reason: NotApplicable, expected: &str) {
+        assert_eq!(Verdict::NotApplicable(reason).annotation(&Parameters::default()), expected);
+    }
+
+    cases! { tells_why_there_is_nothing_to_judge:
+        a_resource_that_is_not_recorded => (NotApplicable::NotRecorded, "The resource is deleted or not recorded.");
+        a_resource_that_left_the_scope => (NotApplicable::LeftScope, "The resource left the scope of the rule.");
+        a_resource_of_another_type => (NotApplicable::OtherType, "The rule judges AWS::IAM::User only.");
+        the_root_user => (NotApplicable::Root, "The root user is not an IAM user.");
+        a_user_that_is_gone => (NotApplicable::Gone, "The user no longer exists.");
+        a_user_of_whom_another_has_the_name
+            => (NotApplicable::Replaced, "The user no longer exists: its name belongs to another user.");
+    }
+
+    #[test]
+    fn are_the_same_when_they_are_made_for_many_users() {
+        for given in ["", "profile=kertos", "profile=cyscale", "consolePassword=ignored"] {
+            let parameters = parameters(given);
+            let annotations = Annotations::new(&parameters);
+            let users = [user(vec![]), user(vec![key(3)]), without_password(user(vec![key(3)]))];
+            for facts in users.into_iter().chain([Facts { identity: Identity::Gone, ..user(vec![]) }]) {
+                let verdict = verdict(&facts, &parameters);
+                assert_eq!(annotations.of(&verdict), verdict.annotation(&parameters));
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_to_be_done_is_told_of_each_key_of_a_violator() {
+        let keys = vec![
+            named(used(key(60)), "AKIAXXXXXXXXXXXXWXYZ"),
+            named(key(-2), "AKIAXXXXXXXXXXXXABCD"),
+            AccessKey { name: KeyName::Slot(2), ..inactive(key(5)) },
+            AccessKey { name: KeyName::Slot(1), ..inactive(used(key(6))) },
+        ];
+        let todo = |facts: &Facts| verdict(facts, &parameters("keyStatus=any")).remediation();
+        assert_eq!(
+            todo(&user(keys.clone())).as_deref(),
+            Some(
+                "…ABCD: never used: deactivate, then delete; key 2: inactive, never used: delete; \
+                 key 1: inactive, was used: delete when nobody misses it; …WXYZ: used: rotate"
+            )
+        );
+        assert_eq!(todo(&without_password(user(keys))), None);
+    }
+
     #[test]
     fn are_cut_on_a_character_boundary_at_the_limit() {
         let owner = "é".repeat(300);
@@ -371,6 +437,40 @@ mod annotations {
         let annotation = verdict(&facts, &Parameters::default()).annotation(&Parameters::default());
         assert!(annotation.ends_with("owner eve\u{fffd}[31m\u{fffd}\u{fffd}\u{fffd}\u{fffd}"), "{annotation:?}");
     }
+}
+
+#[test]
+fn a_compliance_type_is_spelled_as_aws_config_spells_it() {
+    for (compliance, spelled) in
+        [(COMPLIANT, "COMPLIANT"), (NON_COMPLIANT, "NON_COMPLIANT"), (NOT_APPLICABLE, "NOT_APPLICABLE")]
+    {
+        assert_eq!((compliance.as_str(), compliance.to_string().as_str()), (spelled, spelled));
+        assert_eq!(serde_json::to_value(compliance).unwrap(), spelled);
+    }
+}
+
+#[test]
+fn a_summary_counts_users_by_what_became_of_them() {
+    let excepted = |expires| {
+        let tags = [("setup-keys:exception-owner", "ops"), ("setup-keys:exception-expires", expires)];
+        Facts { identity: identity("AIDAEXAMPLEALICE00001", &tags), ..user(vec![key(3)]) }
+    };
+    let gone = Facts { identity: Identity::Gone, ..user(vec![]) };
+    let users = [
+        user(vec![]),
+        without_password(user(vec![key(3)])),
+        excepted("2026-05-04"),
+        excepted("2026-06-30"),
+        excepted("2026-07-01"),
+        excepted("2026-05-05"),
+        user(vec![key(3)]),
+        user(vec![key(4)]),
+        user(vec![key(5)]),
+        gone,
+    ];
+    let verdicts: Vec<_> = users.iter().map(|facts| verdict(facts, &Parameters::default())).collect();
+    let expected = Summary { compliant: 6, non_compliant: 3, excepted: 4, expiring: 2, total: 9 };
+    assert_eq!(Summary::from_iter(&verdicts), expected);
 }
 
 /// Which facts are asked for, in which order: what a user costs.
