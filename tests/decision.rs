@@ -428,6 +428,24 @@ mod annotations {
     }
 
     #[test]
+    fn mask_what_is_long_enough_to_be_a_key_id() {
+        for (owner, shown) in [
+            ("AKIAIOSFODNN7EXAMPLE", "…MPLE"),
+            ("the key ASIAIOSFODNN7EXAMPLE and AKIAXXXXXXXXXXXXWXYZ.", "the key …MPLE and …WXYZ."),
+            ("AKIA12345", "…2345"),
+            ("AKIA1234", "AKIA1234"),
+            ("AKIA", "AKIA"),
+            ("AKIAIOSFODNN7EXAMPLEs", "…MPLEs"),
+            ("AKIAñAKIAXXXXXXXXXXXXWXYZñ", "AKIAñ…WXYZñ"),
+        ] {
+            let tags = [("setup-keys:exception-owner", owner), ("setup-keys:exception-expires", "2026-06-30")];
+            let facts = Facts { identity: identity("AIDAEXAMPLEALICE00001", &tags), ..user(vec![key(3)]) };
+            let annotation = verdict(&facts, &Parameters::default()).annotation(&Parameters::default());
+            assert!(annotation.ends_with(&format!(", owner {shown}")), "{annotation}");
+        }
+    }
+
+    #[test]
     fn hold_no_control_characters() {
         let tags = [
             ("setup-keys:exception-owner", "eve\u{1b}[31m\r\n\u{2028}\u{202e}"),

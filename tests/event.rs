@@ -228,6 +228,7 @@ mod understands {
     fn a_proactive_evaluation_whatever_else_is_in_it() {
         let event = json!({"evaluationMode": "PROACTIVE", "invokingEvent": 5, "accountId": null});
         assert_eq!(parse(&event.to_string()), Ok(Event::Nothing(Nothing::Proactive)));
+        assert_eq!(Nothing::Proactive.sentence(), "AWS Config has no proactive evaluation for AWS::IAM::User");
     }
 
     #[test]
@@ -281,14 +282,17 @@ mod calls {
     }
 
     #[track_caller]
-    fn asks_for_nothing(event: Value, why: Nothing) {
+    fn asks_for_nothing(event: Value, why: Nothing, said: &str) {
         assert_eq!(parse(&event.to_string()), Ok(Event::Nothing(why)));
+        assert_eq!(why.sentence(), said);
     }
 
     cases! { asks_for_nothing:
         of_a_call_that_failed
-            => (call("CreateAccessKey", json!({"requestParameters": {"userName": "alice"}, "errorCode": "AccessDenied"})), Nothing::FailedCall);
-        of_a_key_of_the_root_user => (call("CreateAccessKey", json!({"userIdentity": {"type": "Root"}})), Nothing::RootUser);
+            => (call("CreateAccessKey", json!({"requestParameters": {"userName": "alice"}, "errorCode": "AccessDenied"})),
+                Nothing::FailedCall, "the call failed, and so changed nothing");
+        of_a_key_of_the_root_user
+            => (call("CreateAccessKey", json!({"userIdentity": {"type": "Root"}})), Nothing::RootUser, "the root user is never judged");
     }
 
     #[track_caller]

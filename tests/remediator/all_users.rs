@@ -100,11 +100,31 @@ fn reads_every_user_where_there_is_no_credential_report() {
 fn fails_after_all_others_where_a_user_cannot_be_judged() {
     let aws = account();
     aws.fail(Fault::new("ListAccessKeys", FaultKind::AccessDenied).on("inactive"));
-    let response = answer(&aws, &request(json!({})));
+    let response = failed(&aws);
     assert_eq!((&response["unjudged"], &response["keys"]["done"]), (&json!(1), &json!(1)));
     let error = response["errors"][0].as_str().unwrap();
     assert!(error.starts_with("user `inactive`: iam:ListAccessKeys failed for `inactive`: AccessDenied"), "{error}");
     assert_eq!(with_key(&aws), ["inactive", "active", "used", "machine", "later", "excepted"]);
+}
+
+#[test]
+fn fails_after_all_others_where_a_key_cannot_be_deleted() {
+    let aws = account();
+    aws.fail(Fault::new("DeleteAccessKey", FaultKind::AccessDenied).times(1));
+    let response = failed(&aws);
+    let keys = json!({"done": 1, "planned": 0, "skipped": 2, "failed": 1});
+    assert_eq!((&response["unjudged"], &response["keys"]), (&json!(0), &keys));
+    // Of a key that failed is told as of one that was changed.
+    assert_eq!(response["responses"].as_array().unwrap().len(), 2);
+    assert_eq!(with_key(&aws), ["inactive", "active", "used", "machine", "later", "excepted"]);
+}
+
+/// What a run tells that must fail.
+#[track_caller]
+fn failed(aws: &AwsDouble) -> Value {
+    let (code, message) = Lambda::start(REMEDIATOR, aws).invoke(request(json!({})).to_string()).expect_failure();
+    assert_eq!(code, "ActionsFailed", "{message}");
+    serde_json::from_str(message.split_once("some keys were not acted on: ").unwrap().1).unwrap()
 }
 
 #[test]
