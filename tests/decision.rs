@@ -332,6 +332,14 @@ mod annotations {
              …WXYZ made 60 s after the user, used: rotate.");
         tells_to_delete_an_inactive_unused_key => (
             user(vec![inactive(key(3))]), "keyStatus=any", "1 setup key: …MPLE made 3 s after the user, inactive, never used: delete.");
+        tells_no_second_before_or_after_as_after => (
+            user(vec![key(0)]), "", "1 setup key: …MPLE made 0 s after the user, never used: deactivate, then delete.");
+        tells_seconds_up_to_a_day => (
+            user(vec![key(86_400)]), "profile=cyscale",
+            "1 setup key: …MPLE made 86400 s after the user, never used: deactivate, then delete.");
+        tells_whole_days_from_then_on => (
+            user(vec![key(-86_401)]), "profile=cyscale",
+            "1 setup key: …MPLE made 1 day before the user, never used: deactivate, then delete.");
         tells_days_over_a_day => (
             user(vec![key(86_400 * 30 + 5)]), "profile=cyscale",
             "1 setup key: …MPLE made 30 days after the user, never used: deactivate, then delete.");
