@@ -326,6 +326,23 @@ mod failures {
         }
     }
 
+    /// A denied last use may mean that the key is gone; another error means that IAM has trouble, and no more is asked of it.
+    #[test]
+    fn a_key_is_looked_at_again_only_where_its_last_use_is_denied() {
+        for (kind, looks) in [(FaultKind::AccessDenied, 3), (FaultKind::InternalError, 2)] {
+            let aws = AwsDouble::with_users([alice().with_key(key(FIRST, "Active"))]);
+            aws.fail(Fault::new("GetAccessKeyLastUsed", kind).after(1));
+            let response = answer(&aws, &request(json!({})));
+            let action = &response["actions"][0];
+            let reason = action["reason"].as_str().unwrap();
+            assert!(
+                action["outcome"] == "Failed" && reason.starts_with("iam:GetAccessKeyLastUsed failed"),
+                "{response}"
+            );
+            assert_eq!((aws.count("iam", "ListAccessKeys"), writes(&aws)), (looks, vec![]), "{response}");
+        }
+    }
+
     #[test]
     fn a_change_that_was_made_but_not_answered_is_done() {
         let aws = two_keys();
