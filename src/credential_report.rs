@@ -461,10 +461,8 @@ fn utc_time(text: &[u8]) -> Option<DateTime<Utc>> {
     else {
         return None;
     };
-    let number = |tens: u8, ones: u8| {
-        let (tens, ones) = (tens.wrapping_sub(b'0'), ones.wrapping_sub(b'0'));
-        (tens < 10 && ones < 10).then(|| u32::from(tens * 10 + ones))
-    };
+    let digit = |byte: u8| char::from(byte).to_digit(10);
+    let number = |tens, ones| Some(digit(tens)? * 10 + digit(ones)?);
     let year = number(c1, c2)? * 100 + number(y1, y2)?;
     let day = NaiveDate::from_ymd_opt(i32::try_from(year).ok()?, number(o1, o2)?, number(d1, d2)?)?;
     Some(day.and_hms_opt(number(h1, h2)?, number(m1, m2)?, number(s1, s2)?)?.and_utc())

@@ -221,7 +221,7 @@ mod times {
         an_hour_that_the_day_has_not => ("2026-03-02T24:00:00Z");
         no_offset => ("2026-03-02T10:15:01");
         blanks_in_it => ("2026-03- 2T10:15:01Z");
-        a_year_of_letters => ("zz26-03-02T10:15:01Z");
+        a_year_with_a_letter => ("z026-03-02T10:15:01Z");
         a_year_after_9999 => (":026-03-02T10:15:01Z");
         a_day_after_the_ninth => ("2026-03-0:T10:15:01Z");
         units_of_ten => ("2:2:-0:-0:T0::0::0:Z");

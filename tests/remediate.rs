@@ -105,6 +105,29 @@ fn what_was_done_can_be_undone() {
     assert!(code == 0 && shown.contains("Skipped"), "a second time there is nothing to undo: {shown}");
 }
 
+/// Whoever said yes said it to the plan.
+#[test]
+fn a_key_that_was_not_in_the_plan_is_left_alone() {
+    let aws = account();
+    let test = "not_in_the_plan";
+    let file = directory(test).join("undo.json");
+    let _ = fs::remove_file(&file);
+    // The last fact that is read for the plan.
+    aws.after_calls(Some("GetAccessKeyLastUsed"), 1, |account| {
+        account.user("alice").keys.push(Key::new("AKIAMEANWHILE0000001", time(CREATED)));
+    });
+    let (code, shown) =
+        printed(&tool(test, &aws, &["remediate", "--user", "alice", "--yes", "--undo-file", "undo.json"]));
+    let keys = aws.account(|account| {
+        account.user("alice").keys.iter().map(|key| (key.id.clone(), key.status.clone())).collect::<Vec<_>>()
+    });
+    let expected = [(UNUSED, "Inactive"), ("AKIAMEANWHILE0000001", "Active")];
+    assert_eq!(keys, expected.map(|(id, status)| (id.to_owned(), status.to_owned())), "{shown}");
+    assert!(code == 1 && shown.contains("Skipped  The key was not in the plan.\n"), "{shown}");
+    assert!(shown.ends_with("1 setup key left active.\n"), "{shown}");
+    assert!(!fs::read_to_string(&file).unwrap().contains("MEANWHILE"));
+}
+
 #[test]
 fn the_way_back_is_never_written_over() {
     let aws = account();

@@ -343,6 +343,42 @@ mod failures {
         }
     }
 
+    /// A change that passes by is tried again, each time after another look; one that is refused is not.
+    #[track_caller]
+    fn is_tried(action: &str, status: &str, call: &str, kind: FaultKind, times: usize) {
+        let aws = AwsDouble::with_users([alice().with_key(key(FIRST, status))]);
+        aws.fail(Fault::new(call, kind));
+        let response = answer(&aws, &request(json!({"action": action})));
+        assert_eq!(
+            (&response["actions"][0]["outcome"], aws.count("iam", call)),
+            (&json!("Failed"), times),
+            "{response}"
+        );
+    }
+
+    cases! { is_tried:
+        a_deactivation_four_times => ("Deactivate", "Active", "UpdateAccessKey", FaultKind::InternalError, 4);
+        a_deletion_four_times => ("DeleteInactive", "Inactive", "DeleteAccessKey", FaultKind::InternalError, 4);
+        a_deactivation_that_is_denied_once => ("Deactivate", "Active", "UpdateAccessKey", FaultKind::AccessDenied, 1);
+        a_deletion_that_is_denied_once => ("DeleteInactive", "Inactive", "DeleteAccessKey", FaultKind::AccessDenied, 1);
+    }
+
+    #[test]
+    fn a_change_that_is_not_to_be_seen_is_looked_for_and_then_told() {
+        let aws = AwsDouble::with_users([alice().with_key(key(FIRST, "Active"))]);
+        aws.after_calls(Some("UpdateAccessKey"), 1, |account| {
+            "Active".clone_into(&mut account.user("alice").keys[0].status);
+        });
+        let response = answer(&aws, &request(json!({})));
+        let said = format!("the change of key `{FIRST}` was accepted, but it is not to be seen");
+        assert_eq!(
+            (&response["actions"][0]["outcome"], &response["actions"][0]["reason"], &response["remaining"]),
+            (&json!("Failed"), &json!(said), &json!(1))
+        );
+        // One when it is judged, one right before, and the looks for the change.
+        assert_eq!((aws.count("iam", "ListAccessKeys"), aws.count("iam", "UpdateAccessKey")), (2 + 7, 1));
+    }
+
     #[test]
     fn a_change_that_was_made_but_not_answered_is_done() {
         let aws = two_keys();

@@ -135,15 +135,12 @@ impl From<Change> for KeyActionKind {
 
 /// Waits until a key is seen to be as it was left: a change of IAM may take a while to be seen everywhere.
 async fn see(aws: &Live, user: &str, id: &str, wanted: Option<&KeyStatus>) -> Result<(), Error> {
-    for look in 1..=LOOKS {
-        if aws.iam.key_status(user, id).await?.as_ref() == wanted {
-            return Ok(());
-        }
-        if look < LOOKS {
-            sleep(backoff(look)).await;
-        }
+    let mut waits = 1..LOOKS;
+    while aws.iam.key_status(user, id).await?.as_ref() != wanted {
+        let Some(wait) = waits.next() else { return Err(Error::NotSeen { access_key_id: id.to_owned() }) };
+        sleep(backoff(wait)).await;
     }
-    Err(Error::NotSeen { access_key_id: id.to_owned() })
+    Ok(())
 }
 
 /// What came of giving a key its old status.

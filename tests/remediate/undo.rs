@@ -36,6 +36,20 @@ cases! { comes_back:
     although_the_look_is_throttled => ("undo_look", "ListAccessKeys", FaultKind::Throttle);
 }
 
+/// How often it is tried to give the key of alice its status, where this always goes wrong.
+#[track_caller]
+fn is_tried(test: &str, kind: FaultKind, times: usize) {
+    let aws = undone_later(test);
+    aws.fail(Fault::new("UpdateAccessKey", kind));
+    let (code, shown, tried) = undo(test, &aws);
+    assert_eq!((code, status(&aws, "alice").as_str(), tried), (2, "Inactive", times), "{shown}");
+}
+
+cases! { is_tried:
+    four_times_where_iam_fails => ("undo_fails", FaultKind::InternalError, 4);
+    once_where_it_is_denied => ("undo_forbidden", FaultKind::AccessDenied, 1);
+}
+
 /// Nothing is done, and this is said.
 #[track_caller]
 fn leaves(test: &str, change: fn(&mut User), said: &str, expected: i32) {
