@@ -38,6 +38,33 @@ deny: $(DENY)/bin/cargo-deny
 $(DENY)/bin/cargo-deny:
 	$(CARGO) install --quiet --locked --root $(DENY) cargo-deny@$(DENY_VERSION)
 
+# Mutants: one small fault after another is planted in a copy of the decision, the event, the credential report and the
+# remediator, and a test must fail for each; .cargo/mutants.toml has those that nobody could tell from the code. About HOURS
+# hours on two cores. What no test caught is listed at the end, and in target/mutants/*/mutants.out/missed.txt.
+.PHONY: mutants mutants-decision mutants-remediator
+MUTANTS_VERSION = 27.1.0
+MUTANTS = target/tools/cargo-mutants-$(MUTANTS_VERSION)
+PLANT = $(MUTANTS)/bin/cargo-mutants mutants --cargo-arg=--locked --timeout 120 --no-shuffle
+
+mutants: mutants-decision mutants-remediator
+
+# Only tests that start no process: they end at once.
+mutants-decision: $(MUTANTS)/bin/cargo-mutants
+	mkdir -p target/mutants/decision
+	PROPTEST_CASES=100 $(PLANT) --output target/mutants/decision --no-default-features \
+	    --file src/rule.rs --file 'src/rule/*.rs' --file src/event.rs --file src/credential_report.rs \
+	    --file src/evaluation.rs --file src/json.rs --file src/text.rs \
+	    $(addprefix --cargo-arg=--test=,credential_report decision event fuzz properties)
+
+# Without the tables of all faults, which take a minute each time.
+mutants-remediator: $(MUTANTS)/bin/cargo-mutants
+	mkdir -p target/mutants/remediator
+	$(PLANT) --output target/mutants/remediator --file src/remediator.rs --file 'src/remediator/*.rs' \
+	    $(addprefix --cargo-arg=--test=,remediate remediator) -- -- --skip faults:: --skip safety::
+
+$(MUTANTS)/bin/cargo-mutants:
+	$(CARGO) install --quiet --locked --root $(MUTANTS) cargo-mutants@$(MUTANTS_VERSION)
+
 # The pictures that the README shows: docs/audit-report.png and docs/audit-table.png.
 .PHONY: pictures
 pictures: browser python

@@ -397,7 +397,26 @@ mod failures {
             aws.fail(Fault::new(action, FaultKind::InternalError).times(1));
             aws.fail(Fault::new(action, FaultKind::Throttle).after(1).times(1));
             assert_eq!(answer(&aws, &request(json!({})))["remaining"], 0, "{action}");
+            assert!(statuses(&aws).iter().all(|(_, status)| status == "Inactive"), "{action}: {:?}", statuses(&aws));
         }
+    }
+
+    /// What somebody else did right before is not told as done.
+    #[track_caller]
+    fn is_left_as_it_is(action: &str, status: &str, change: fn(&mut User), said: &str) {
+        let aws = AwsDouble::with_users([alice().with_key(key(FIRST, status))]);
+        // The last fact by which the user is judged.
+        aws.after_calls(Some("GetAccessKeyLastUsed"), 1, move |account| change(account.user("alice")));
+        let response = answer(&aws, &request(json!({"action": action})));
+        let action = &response["actions"][0];
+        assert_eq!((&action["outcome"], &action["reason"]), (&json!("Skipped"), &json!(said)), "{response}");
+        assert_eq!((&response["remaining"], writes(&aws)), (&json!(0), vec![]));
+    }
+
+    cases! { is_left_as_it_is:
+        a_key_that_somebody_else_has_deactivated => ("Deactivate", "Active",
+            |alice| "Inactive".clone_into(&mut alice.keys[0].status), "The status of the key has changed meanwhile.");
+        a_key_that_somebody_else_has_deleted => ("DeleteInactive", "Inactive", |alice| alice.keys.clear(), "The key is gone.");
     }
 
     #[test]
