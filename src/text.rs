@@ -41,12 +41,14 @@ pub fn count(number: usize, noun: &str) -> String {
 pub fn mask_key_ids(text: &str) -> String {
     // `AKIA` (long-term) or `ASIA` (temporary) and 16 more characters (IAM User Guide, "IAM identifiers").
     const PREFIXES: [&str; 2] = ["AKIA", "ASIA"];
+    const PREFIX: usize = PREFIXES[0].len();
     let mut masked = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(start) = PREFIXES.iter().filter_map(|prefix| rest.find(prefix)).min() {
         let (before, from) = rest.split_at(start);
         masked.push_str(before);
-        let length = from.bytes().take_while(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit()).count();
+        let is_of_id = |byte: &u8| byte.is_ascii_uppercase() || byte.is_ascii_digit();
+        let length = PREFIX + from.bytes().skip(PREFIX).take_while(is_of_id).count();
         let shown = if length > 8 {
             masked.push('…');
             &from[length - 4..length]
