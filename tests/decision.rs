@@ -375,7 +375,7 @@ mod annotations {
             let users = [user(vec![]), user(vec![key(3)]), without_password(user(vec![key(3)]))];
             for facts in users.into_iter().chain([Facts { identity: Identity::Gone, ..user(vec![]) }]) {
                 let verdict = verdict(&facts, &parameters);
-                assert_eq!(annotations.of(&verdict), verdict.annotation(&parameters));
+                assert_eq!(*annotations.of(&verdict), *verdict.annotation(&parameters));
             }
         }
     }
