@@ -39,7 +39,7 @@ $(DENY)/bin/cargo-deny:
 	$(CARGO) install --quiet --locked --root $(DENY) cargo-deny@$(DENY_VERSION)
 
 # Mutants: one small fault after another is planted in a copy of the decision, the event, the credential report and the
-# remediator, and a test must fail for each; .cargo/mutants.toml has those that no test could tell from the code. About two
+# remediator, and a test must fail for each; .cargo/mutants.toml has those that no test could tell from the code. About three
 # hours on two cores. What no test caught is listed at the end, and in target/mutants/*/mutants.out/missed.txt.
 .PHONY: mutants mutants-decision mutants-remediator
 MUTANTS_VERSION = 27.1.0
