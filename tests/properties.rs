@@ -11,6 +11,9 @@ mod json;
 mod known_answers;
 #[path = "properties/oracle.rs"]
 mod oracle;
+#[path = "support/seeded.rs"]
+#[allow(dead_code, unreachable_pub, reason = "shared with tests that use more of it")]
+mod seeded;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,7 +21,7 @@ use chrono::{DateTime, Utc};
 use proptest::prelude::*;
 use proptest::sample::select;
 use proptest::strategy::ValueTree;
-use proptest::test_runner::{RngSeed, TestRunner};
+use proptest::test_runner::TestRunner;
 use serde_json::Value;
 use setup_keys::rule::exception::InvalidException;
 use setup_keys::rule::facts::{AccessKey, Facts, Identity, KeyName, Keys, LastUse, LoginProfile};
@@ -30,14 +33,7 @@ use generate::Case;
 use json::PARAMETER_NAMES;
 
 fn config() -> ProptestConfig {
-    let mut config = ProptestConfig { failure_persistence: None, ..ProptestConfig::default() };
-    if std::env::var_os("PROPTEST_CASES").is_none() {
-        config.cases = 1000;
-    }
-    if config.rng_seed == RngSeed::Random {
-        config.rng_seed = RngSeed::Fixed(0x5e7_0b5e);
-    }
-    config
+    seeded::seeded(1000)
 }
 
 /// The verdict on facts that suffice.

@@ -14,7 +14,7 @@ use proptest::option::weighted;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use proptest::strategy::ValueTree;
-use proptest::test_runner::{RngSeed, TestCaseError, TestError, TestRunner};
+use proptest::test_runner::{TestCaseError, TestError, TestRunner};
 use serde_json::json;
 
 use super::{CREATED, a_month_ahead, evaluator, remediator};
@@ -22,10 +22,10 @@ use crate::support::aws::{Fault, FaultKind, Key, Times, User};
 use crate::support::bench::Bench;
 use crate::support::events;
 use crate::support::process::Outcome;
+use crate::support::seeded::{are_by_default, seeded};
 use crate::support::troubles::{self, Results, in_parallel};
 use crate::support::{ACCOUNT, RULE, time};
 
-const SEED: u64 = 0x5e7_0b5e;
 const CASES: u32 = 160;
 
 /// Half a second longer than the SDK waits for an answer.
@@ -357,19 +357,7 @@ fn no_other_key_is_touched(bench: &Bench, before: &State, right: &State) -> Resu
 
 #[test]
 fn whatever_fails_when_nothing_wrong_is_done_and_the_next_run_puts_all_right() {
-    let mut config = ProptestConfig {
-        failure_persistence: None,
-        max_shrink_iters: 200,
-        max_shrink_time: 120_000,
-        ..ProptestConfig::default()
-    };
-    let by_default = std::env::var_os("PROPTEST_CASES").is_none();
-    if by_default {
-        config.cases = CASES;
-    }
-    if config.rng_seed == RngSeed::Random {
-        config.rng_seed = RngSeed::Fixed(SEED);
-    }
+    let config = ProptestConfig { max_shrink_iters: 200, max_shrink_time: 120_000, ..seeded(CASES) };
     let seed = config.rng_seed;
     let number = config.cases;
     let mut runner = TestRunner::new(config);
@@ -412,7 +400,7 @@ fn whatever_fails_when_nothing_wrong_is_done_and_the_next_run_puts_all_right() {
     // What never happened is not tested.
     for (job, failed) in [("change", "NoAnswer"), ("sweep", "SweepIncomplete"), ("remediation", "ActionsFailed")] {
         for ended in ["ok", failed] {
-            assert!(!by_default || became.contains_key(&(job, ended)), "no case of {job} ended as {ended}");
+            assert!(!are_by_default() || became.contains_key(&(job, ended)), "no case of {job} ended as {ended}");
         }
     }
 }

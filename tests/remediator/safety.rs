@@ -12,14 +12,14 @@ use proptest::collection::{btree_set, vec};
 use proptest::option::weighted;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
-use proptest::test_runner::{RngSeed, TestCaseError, TestRunner};
+use proptest::test_runner::{TestCaseError, TestRunner};
 use setup_keys::rule::facts::{AccessKey, Facts, Identity, KeyName, KeyStatus, Keys, LastUse, LoginProfile};
 
 use super::*;
 use crate::oracle::{Rule, Settings, today};
 use crate::support::aws::{Account, Call};
+use crate::support::seeded::{are_by_default, seeded};
 
-const SEED: u64 = 0x5e7_0b5e;
 const CASES: u32 = 160;
 
 /// The user that requests are about.
@@ -427,14 +427,7 @@ fn did_what_the_rule_says(bench: &Bench, case: &Case, now: DateTime<Utc>) -> Res
 
 #[test]
 fn whatever_happens_meanwhile_only_setup_keys_are_changed_and_never_an_active_one_deleted() {
-    let mut config = ProptestConfig { failure_persistence: None, max_shrink_iters: 300, ..ProptestConfig::default() };
-    let by_default = std::env::var_os("PROPTEST_CASES").is_none();
-    if by_default {
-        config.cases = CASES;
-    }
-    if config.rng_seed == RngSeed::Random {
-        config.rng_seed = RngSeed::Fixed(SEED);
-    }
+    let config = ProptestConfig { max_shrink_iters: 300, ..seeded(CASES) };
     let seed = config.rng_seed;
     let bench = Bench::start(remediator);
     let became = Mutex::new(BTreeMap::new());
@@ -445,7 +438,7 @@ fn whatever_happens_meanwhile_only_setup_keys_are_changed_and_never_an_active_on
     // What never happened is not tested.
     println!("{seed:?}: {:?}", became.lock().unwrap());
     for what in ["changed", "failed", "gone", "kept for a change meanwhile", "nothing to do"] {
-        assert!(!by_default || became.lock().unwrap().contains_key(what), "no case in which it was: {what}");
+        assert!(!are_by_default() || became.lock().unwrap().contains_key(what), "no case in which it was: {what}");
     }
 }
 

@@ -17,6 +17,7 @@ pub mod events;
 pub mod http;
 pub mod process;
 pub mod runtime_api;
+pub mod seeded;
 pub mod troubles;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};

@@ -2,10 +2,11 @@
 //! whatever happened since; and it says the same whether it reports all results or only those that changed.
 
 use proptest::prelude::*;
-use proptest::test_runner::{Config, RngSeed, TestCaseError, TestRunner};
+use proptest::test_runner::{TestCaseError, TestRunner};
 
 use super::generate::{Case, Population, cases};
 use super::*;
+use crate::support::seeded::seeded;
 
 /// The rule that change events belong to, so that their results stand beside those of the sweep.
 const CHANGED: &str = "judged-by-change-events";
@@ -47,15 +48,8 @@ impl Bench {
 
 /// Checks a property on so many cases, with a seed that does not change unless `PROPTEST_RNG_SEED` says so.
 fn holds(number: u32, property: impl Fn(&Bench, &Case) -> Result<(), TestCaseError>) {
-    let mut config = Config { failure_persistence: None, ..Config::default() };
-    if std::env::var_os("PROPTEST_CASES").is_none() {
-        config.cases = number;
-    }
-    if config.rng_seed == RngSeed::Random {
-        config.rng_seed = RngSeed::Fixed(0x5e7_0b5e);
-    }
     let bench = Bench::start();
-    let outcome = TestRunner::new(config).run(&cases(), |case| property(&bench, &case));
+    let outcome = TestRunner::new(seeded(number)).run(&cases(), |case| property(&bench, &case));
     outcome.unwrap_or_else(|error| panic!("{error}"));
 }
 
