@@ -46,7 +46,8 @@ MUTANTS_VERSION = 27.1.0
 MUTANTS = target/tools/cargo-mutants-$(MUTANTS_VERSION)
 PLANT = $(MUTANTS)/bin/cargo-mutants mutants --cargo-arg=--locked --timeout 120 --no-shuffle
 
-mutants: mutants-decision mutants-remediator
+mutants:
+	$(MAKE) --keep-going mutants-decision mutants-remediator
 
 # Only tests that start no process: they end at once.
 mutants-decision: $(MUTANTS)/bin/cargo-mutants

@@ -30,7 +30,7 @@ use support::aws::{AwsDouble, User};
 use support::process::{Lambda, Launch};
 use support::{ACCOUNT, RULE, events};
 
-/// What this comparison sets up.
+/// The repository.
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
 /// A call to AWS in the same region.
@@ -81,7 +81,7 @@ fn row(figure: &str, unit: &str, ours: f64, theirs: f64) {
     println!("{figure:<44} {:>16} {:>16} {:>9.1}", cell(ours).trim_end(), cell(theirs).trim_end(), theirs / ours);
 }
 
-/// The same figures of a function, one for each time that it was measured.
+/// What was measured of a function, each time.
 #[derive(Default)]
 struct Figures {
     start: Vec<f64>,
@@ -181,15 +181,14 @@ fn one_event() {
     row("processor time of a later event", "ms", median(our.processor), median(their.processor));
 }
 
-/// Whether a key that a user of moto has is made at setup, and whether it was used.
+/// A key: how many seconds after its user it was made, and whether it was used.
 #[derive(Clone, Copy)]
 struct Key {
     after: i64,
     used: bool,
 }
 
-/// What the users have: `(password, key)`. Each kind of key that the two tools judge differently, and most users without any
-/// finding.
+/// What the users have: `(password, key)`. Each kind of key that either tool finds, and most users without any finding.
 fn kind(number: usize) -> (bool, Option<Key>) {
     let key = |after, used| Some(Key { after, used });
     match number {

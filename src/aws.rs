@@ -70,10 +70,16 @@ impl Live {
         Self { iam: self.iam.until(deadline), ..self.clone() }
     }
 
-    /// When reading must end.
+    /// When no call to IAM is tried again.
     #[must_use]
     pub const fn deadline(&self) -> Option<Instant> {
         self.iam.deadline()
+    }
+
+    /// Whether there is more time left than this until the deadline.
+    #[must_use]
+    pub fn has_time(&self, needed: Duration) -> bool {
+        self.deadline().is_none_or(|deadline| Instant::now() + needed < deadline)
     }
 }
 
@@ -108,7 +114,7 @@ impl Intercept for CountCalls {
 }
 
 /// Refuses an answer that is not whole, which the SDK would take for one that says less: no keys, no users, no failed
-/// evaluations.
+/// evaluations, half a session token.
 #[derive(Debug)]
 struct RequireWholeAnswers;
 
@@ -131,8 +137,8 @@ impl Intercept for RequireWholeAnswers {
     }
 }
 
-/// Whether this is all of a successful answer: AWS Config's JSON object, which its parser has read to the end; or IAM's
-/// XML, whose parser stops without a word where the text stops.
+/// Whether this is all of a successful answer: AWS Config's JSON object, which its parser has read to the end; or the
+/// XML of IAM and STS, whose parser stops without a word where the text stops.
 fn is_whole(body: &[u8]) -> bool {
     let body = body.trim_ascii();
     body.starts_with(b"{") || body.ends_with(b"Response>")

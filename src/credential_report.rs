@@ -90,13 +90,15 @@ impl Row {
     }
 }
 
-/// The rows of a credential report, without the root user and without repeated users.
+/// The rows of a credential report, without the root user and without repeated users. One without any row, not even that of
+/// the root user, is [none](ReportError::NotAReport).
 #[derive(Debug)]
 pub struct Rows<R> {
     records: csv::Reader<R>,
     record: ByteRecord,
     columns: Columns,
     seen: HashSet<Box<str>>,
+    /// No row was read yet, and that there is none was not told.
     is_empty: bool,
     generated: Option<DateTime<Utc>>,
     account: Option<String>,

@@ -73,7 +73,7 @@ pub enum Source {
 /// A user with the verdict on it.
 #[derive(Debug, Clone)]
 pub struct JudgedUser {
-    /// Its account, 12 digits, where the source names one.
+    /// Its account, where the source names one.
     pub account: Option<Arc<str>>,
     /// User name, as the source has it.
     pub user_name: String,

@@ -14,6 +14,7 @@ use tokio::time::{Instant, timeout_at};
 use crate::aws::Live;
 use crate::aws::config::StoredResult;
 use crate::aws::iam::ListedUser;
+use crate::credential_report::ReportError;
 use crate::error::{CallError, CallFailure, Error};
 use crate::evaluation::{Answer, Evaluation};
 use crate::judge::{FactSource, judge_keeping};
@@ -276,6 +277,10 @@ impl Report {
             match row {
                 Ok(row) => {
                     by_arn.insert(row.facts.arn.clone().unwrap_or_default(), row.facts);
+                }
+                Err(error @ ReportError::NotAReport(_)) => {
+                    tracing::warn!("the credential report is not usable, so every user is read: {error}");
+                    return None;
                 }
                 // That user is read live.
                 Err(error) => {

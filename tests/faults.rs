@@ -1,5 +1,5 @@
-//! What becomes of runs in which calls fail: change events, with every fault at every call; and all functions, with random
-//! schedules of faults. Sweeps and remediations with every fault at every call are in the tests of theirs.
+//! What becomes of runs in which calls fail: change events, prompt verdicts and the central mode, with every fault at every
+//! call; and all functions, with random schedules of faults. Sweeps and remediations with every fault at every call are in the tests of theirs.
 //!
 //! `cargo test --test faults -- --nocapture` prints how the runs ended.
 

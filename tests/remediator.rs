@@ -403,20 +403,39 @@ mod failures {
 
     /// What somebody else did right before is not told as done.
     #[track_caller]
-    fn is_left_as_it_is(action: &str, status: &str, change: fn(&mut User), said: &str) {
+    fn is_left_as_it_is(action: &str, status: &str, change: fn(&mut User), said: &str, remaining: usize) {
         let aws = AwsDouble::with_users([alice().with_key(key(FIRST, status))]);
         // The last fact by which the user is judged.
         aws.after_calls(Some("GetAccessKeyLastUsed"), 1, move |account| change(account.user("alice")));
         let response = answer(&aws, &request(json!({"action": action})));
         let action = &response["actions"][0];
         assert_eq!((&action["outcome"], &action["reason"]), (&json!("Skipped"), &json!(said)), "{response}");
-        assert_eq!((&response["remaining"], writes(&aws)), (&json!(0), vec![]));
+        assert_eq!((&response["remaining"], writes(&aws)), (&json!(remaining), vec![]));
+    }
+
+    /// An attempt that failed may have been made all the same: whoever undoes the run must know of the key.
+    #[test]
+    fn a_key_that_is_put_to_use_after_a_failed_attempt_is_not_told_as_left() {
+        let aws = AwsDouble::with_users([alice().with_key(key(FIRST, "Active"))]);
+        aws.fail(Fault::new("UpdateAccessKey", FaultKind::InternalError).times(1));
+        // With the look after the attempt; the first two were to judge the user, and before the attempt.
+        aws.after_calls(Some("ListAccessKeys"), 3, |account| put_to_use(account.user("alice")));
+        let lambda = Lambda::start(REMEDIATOR, &aws);
+        let (code, message) = lambda.invoke(request(json!({})).to_string()).expect_failure();
+        assert_eq!(code, "ActionsFailed", "{message}");
+        assert!(message.contains("iam:UpdateAccessKey failed for `…0001`"), "{message}");
+        assert_eq!(statuses(&aws)[0].1, "Active");
+    }
+
+    fn put_to_use(user: &mut User) {
+        user.keys[0] = used(user.keys[0].clone());
     }
 
     cases! { is_left_as_it_is:
         a_key_that_somebody_else_has_deactivated => ("Deactivate", "Active",
-            |alice| "Inactive".clone_into(&mut alice.keys[0].status), "The status of the key has changed meanwhile.");
-        a_key_that_somebody_else_has_deleted => ("DeleteInactive", "Inactive", |alice| alice.keys.clear(), "The key is gone.");
+            |alice| "Inactive".clone_into(&mut alice.keys[0].status), "The status of the key has changed meanwhile.", 0);
+        a_key_that_was_put_to_use => ("Deactivate", "Active", put_to_use, "The key was used meanwhile: have its owner rotate it.", 1);
+        a_key_that_somebody_else_has_deleted => ("DeleteInactive", "Inactive", |alice| alice.keys.clear(), "The key is gone.", 0);
     }
 
     #[test]

@@ -78,7 +78,7 @@ impl Iam {
         Self { deadline, ..self.clone() }
     }
 
-    /// When calls must end.
+    /// When no call is tried again.
     #[must_use]
     pub const fn deadline(&self) -> Option<Instant> {
         self.deadline

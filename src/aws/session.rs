@@ -107,7 +107,7 @@ impl Sessions {
         const OPERATION: &str = "sts:AssumeRole";
         let role_arn = format!("arn:{partition}:iam::{account_id}:role/{}", role.name);
         let settings = self.settings().await;
-        let request = client(settings)
+        let request = sts_client(settings)
             .assume_role()
             .role_arn(&role_arn)
             .role_session_name("setup-keys")
@@ -139,8 +139,8 @@ impl Sessions {
     }
 }
 
-/// STS, half of whose answer would be half a session token, or half an account.
-fn client(settings: &SdkConfig) -> Client {
+/// A client of STS that refuses half an answer.
+fn sts_client(settings: &SdkConfig) -> Client {
     Client::from_conf(aws_sdk_sts::config::Builder::from(settings).interceptor(RequireWholeAnswers).build())
 }
 
@@ -151,7 +151,7 @@ fn client(settings: &SdkConfig) -> Client {
 /// - [`CallError`] if STS cannot be asked or gives no account.
 pub async fn caller_account(settings: &SdkConfig) -> Result<String, CallError> {
     const OPERATION: &str = "sts:GetCallerIdentity";
-    let answer = client(settings).get_caller_identity().send().await;
+    let answer = sts_client(settings).get_caller_identity().send().await;
     let answer = answer.map_err(|error| call_error(OPERATION, "", &error))?;
     answer.account.ok_or_else(|| CallError {
         operation: OPERATION,

@@ -214,8 +214,11 @@ impl<'a> Auditing<'a> {
                 }
                 Err(error @ (ReportError::Unreadable(_) | ReportError::NotAReport(_))) => {
                     self.error(&report.locate(&error));
-                    // What was read of it counts, but only beside other reports.
-                    if self.summary == Summary::default() {
+                    // What was read of it counts; of nothing, another report of the account may tell.
+                    if self.summary == Summary::default() && self.not_judged == 0 {
+                        if let Some(account) = self.account.take() {
+                            self.judged_by.remove(&account);
+                        }
                         return Ok(());
                     }
                     break;

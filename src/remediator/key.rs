@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 
 use super::{KeyActionKind, Outcome};
 use crate::aws::{Live, backoff};
@@ -35,6 +35,7 @@ pub(super) async fn act(aws: &Live, user: &str, key: &SetupKey, id: &str, change
     // The keys before may have taken all the time that there was.
     in_time(aws, user, A_TURN)?;
     let mut attempt = 1;
+    let mut failed = None;
     loop {
         if let Some(acted) = settled(aws.iam.key_status(user, id).await?, key, change, attempt) {
             return Ok(acted);
@@ -45,6 +46,10 @@ pub(super) async fn act(aws: &Live, user: &str, key: &SetupKey, id: &str, change
             match aws.iam.last_use_of(id).await {
                 Ok(LastUse::Never) => {}
                 Ok(_) => {
+                    // The attempt before may have been made, although that is not to be seen.
+                    if let Some(error) = failed {
+                        return Err(error);
+                    }
                     let status = Some(key.status.clone());
                     return Ok(Acted::Changed("The key was used meanwhile: have its owner rotate it.", status));
                 }
@@ -77,16 +82,17 @@ pub(super) async fn act(aws: &Live, user: &str, key: &SetupKey, id: &str, change
             Err(Error::Call(error)) if error.kind.may_pass() && attempt < ATTEMPTS => {
                 sleep(backoff(attempt)).await;
                 attempt += 1;
+                failed = Some(Error::Call(error));
             }
             Err(error) => return Err(error),
         }
     }
 }
 
-/// Whether there is more time left than this. Else AWS Lambda might end the function before a change is seen to its end, and
+/// Fails unless more time than `needed` is left: else AWS Lambda might end the function before a change is seen to its end, and
 /// before it can tell what it did.
-fn in_time(aws: &Live, user: &str, than: Duration) -> Result<(), Error> {
-    if aws.deadline().is_none_or(|deadline| Instant::now() + than < deadline) {
+fn in_time(aws: &Live, user: &str, needed: Duration) -> Result<(), Error> {
+    if aws.has_time(needed) {
         return Ok(());
     }
     let problem = "there was no time left to act on its keys".to_owned();

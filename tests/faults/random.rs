@@ -22,14 +22,11 @@ use crate::support::aws::{Fault, FaultKind, Key, Times, User};
 use crate::support::bench::Bench;
 use crate::support::events;
 use crate::support::process::Outcome;
-use crate::support::seeded::{are_by_default, seeded};
-use crate::support::troubles::{self, Results, in_parallel};
+use crate::support::seeded::{has_default_cases, seeded};
+use crate::support::troubles::{self, Results, TOO_SLOW, in_parallel};
 use crate::support::{ACCOUNT, RULE, time};
 
 const CASES: u32 = 160;
-
-/// Half a second longer than the SDK waits for an answer.
-const TOO_SLOW: Duration = Duration::from_millis(5_500);
 
 /// What goes wrong in which run over which account.
 #[derive(Debug, Clone)]
@@ -361,7 +358,7 @@ fn whatever_fails_when_nothing_wrong_is_done_and_the_next_run_puts_all_right() {
     let seed = config.rng_seed;
     let number = config.cases;
     let mut runner = TestRunner::new(config);
-    // Most of the time a run waits, so many are under way at once; which they are is known from the seed.
+    // Most of the time a run waits, so many are under way at once. All are drawn beforehand: the seed alone decides them.
     let mut trees: Vec<_> = (0..number).map(|_| case().new_tree(&mut runner).unwrap()).collect();
     // Those that wait for their deadline first.
     trees.sort_by_key(|tree| tree.current().deadline());
@@ -400,7 +397,7 @@ fn whatever_fails_when_nothing_wrong_is_done_and_the_next_run_puts_all_right() {
     // What never happened is not tested.
     for (job, failed) in [("change", "NoAnswer"), ("sweep", "SweepIncomplete"), ("remediation", "ActionsFailed")] {
         for ended in ["ok", failed] {
-            assert!(!are_by_default() || became.contains_key(&(job, ended)), "no case of {job} ended as {ended}");
+            assert!(!has_default_cases() || became.contains_key(&(job, ended)), "no case of {job} ended as {ended}");
         }
     }
 }

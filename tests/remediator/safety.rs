@@ -18,7 +18,7 @@ use setup_keys::rule::facts::{AccessKey, Facts, Identity, KeyName, KeyStatus, Ke
 use super::*;
 use crate::oracle::{Rule, Settings, today};
 use crate::support::aws::{Account, Call};
-use crate::support::seeded::{are_by_default, seeded};
+use crate::support::seeded::{has_default_cases, seeded};
 
 const CASES: u32 = 160;
 
@@ -438,7 +438,7 @@ fn whatever_happens_meanwhile_only_setup_keys_are_changed_and_never_an_active_on
     // What never happened is not tested.
     println!("{seed:?}: {:?}", became.lock().unwrap());
     for what in ["changed", "failed", "gone", "kept for a change meanwhile", "nothing to do"] {
-        assert!(!are_by_default() || became.lock().unwrap().contains_key(what), "no case in which it was: {what}");
+        assert!(!has_default_cases() || became.lock().unwrap().contains_key(what), "no case in which it was: {what}");
     }
 }
 

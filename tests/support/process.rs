@@ -73,7 +73,7 @@ pub struct Launch {
 }
 
 impl Launch {
-    /// The same with these arguments, for a function that a program runs.
+    /// The same with these arguments, for a function that an interpreter runs.
     pub fn args(mut self, arguments: &[&str]) -> Self {
         self.arguments = arguments.iter().map(|&argument| argument.to_owned()).collect();
         self

@@ -5,7 +5,7 @@ use proptest::test_runner::{Config, RngSeed};
 /// Settings for so many cases, the same each time, unless `PROPTEST_CASES` and `PROPTEST_RNG_SEED` ask for others.
 pub fn seeded(cases: u32) -> Config {
     let mut config = Config { failure_persistence: None, ..Config::default() };
-    if are_by_default() {
+    if std::env::var_os("PROPTEST_CASES").is_none() {
         config.cases = cases;
     }
     if config.rng_seed == RngSeed::Random {
@@ -14,7 +14,7 @@ pub fn seeded(cases: u32) -> Config {
     config
 }
 
-/// Whether there are as many cases as the test says, enough for everything to come up in one of them.
-pub fn are_by_default() -> bool {
-    std::env::var_os("PROPTEST_CASES").is_none()
+/// Whether the cases are those of the test, among which everything comes up.
+pub fn has_default_cases() -> bool {
+    ["PROPTEST_CASES", "PROPTEST_RNG_SEED"].iter().all(|name| std::env::var_os(name).is_none())
 }

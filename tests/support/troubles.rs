@@ -15,6 +15,9 @@ use super::{RULE, lock};
 /// How many runs are under way at once: most of them wait.
 const AT_ONCE: usize = 60;
 
+/// Longer than the SDK waits for an answer, which is 5 s.
+pub const TOO_SLOW: Duration = Duration::from_millis(5_500);
+
 /// What a rule says of each user: id to compliance type and annotation.
 pub type Results = BTreeMap<String, (String, String)>;
 
@@ -48,8 +51,7 @@ fn troubles() -> Vec<Trouble> {
         TruncatedBody, Unavailable, WrongBody,
     };
     let kinds = [
-        // The SDK waits for 5 s.
-        ("slow", Slow(Duration::from_millis(5_500))),
+        ("slow", Slow(TOO_SLOW)),
         ("throttled", Throttle),
         ("500", InternalError),
         ("503", Unavailable),
