@@ -102,12 +102,20 @@ fn a_text_that_is_no_report_is_not_believed() {
     }
 }
 
+/// Leaves so many lines of the report.
+fn cut_after(lines: usize) -> impl Fn(&AwsDouble) {
+    let cut = move |report: String| report.lines().take(lines).collect::<Vec<_>>().join("\n");
+    move |aws| aws.account(|account| account.edit_report(cut))
+}
+
 #[test]
 fn users_without_a_row_are_read() {
-    let without_rows = |aws: &AwsDouble| {
-        aws.account(|account| account.edit_report(|report| report.lines().next().unwrap_or_default().to_owned()));
-    };
-    judges_all(without_rows, &EVERYBODY, None);
+    judges_all(cut_after(2), &EVERYBODY, None);
+}
+
+#[test]
+fn a_report_without_any_row_is_not_believed() {
+    judges_all(cut_after(1), &EVERYBODY, Some("the credential report is not usable, so every user is read"));
 }
 
 /// The user of a row that cannot be used is read, and the log says which line that is.
