@@ -9,6 +9,8 @@
 
 #![allow(clippy::cast_precision_loss, reason = "thousands of kilobytes and calls")]
 
+#[allow(dead_code, reason = "each benchmark uses a part of it")]
+mod one_event;
 #[path = "../tests/python_support/mod.rs"]
 #[allow(dead_code, reason = "moto is needed of it, not the events")]
 mod python_support;
@@ -25,16 +27,13 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
+use one_event::{LATENCY, answer, median, millis, violator};
 use python_support::{Moto, isolated, seconds_after};
-use support::aws::{AwsDouble, User};
+use support::aws::AwsDouble;
 use support::process::{Lambda, Launch};
-use support::{ACCOUNT, RULE, events};
 
 /// The repository.
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
-
-/// A call to AWS in the same region.
-const LATENCY: Duration = Duration::from_millis(20);
 
 /// How often each function is started.
 const STARTS: usize = 20;
@@ -52,15 +51,6 @@ const USERS: usize = 500;
 /// read live, so these are of 2014.
 const MADE: i64 = -12 * 365 * DAY;
 const DAY: i64 = 86_400;
-
-fn median(mut of: Vec<f64>) -> f64 {
-    of.sort_unstable_by(f64::total_cmp);
-    of[of.len() / 2]
-}
-
-fn millis(time: Duration) -> f64 {
-    time.as_secs_f64() * 1000.0
-}
 
 fn mib(kib: u64) -> f64 {
     kib as f64 / 1024.0
@@ -91,10 +81,6 @@ struct Figures {
     processor: Vec<f64>,
 }
 
-fn violator() -> User {
-    User::new("alice", "2026-03-02T10:15:01Z").password().key("AKIASETUP00000000001", 4)
-}
-
 /// The evaluator.
 fn ours(aws: &AwsDouble) -> Launch {
     Lambda::launch(env!("CARGO_BIN_EXE_evaluator"), aws)
@@ -112,14 +98,6 @@ fn installed(file: &str) -> PathBuf {
     let path = Path::new(ROOT).join("target/compare").join(file);
     assert!(path.exists(), "{} is missing: run `make bench-compare`, which installs it", path.display());
     path
-}
-
-/// Sends the event about the violator, and returns how long the answer took.
-fn answer(lambda: &Lambda, aws: &AwsDouble) -> Duration {
-    let event = events::created(ACCOUNT, &violator()).token(aws.issue_token(RULE));
-    let began = Instant::now();
-    lambda.invoke(event).expect_success();
-    began.elapsed()
 }
 
 /// One event: the calls that it took and the compliance type that it put.

@@ -3,20 +3,21 @@
 
 #![allow(clippy::cast_precision_loss, reason = "thousands of kilobytes")]
 
+#[allow(dead_code, reason = "each benchmark uses a part of it")]
+mod one_event;
 #[path = "../tests/support/mod.rs"]
 mod support;
 
 use std::time::Instant;
 
+use one_event::{CREATED, violator};
 use support::aws::{AwsDouble, User};
 use support::process::Lambda;
 use support::{ACCOUNT, RULE, events};
 
-const CREATED: &str = "2026-03-02T10:15:01Z";
-
 fn main() {
     let wanted: usize = std::env::var("SOAK_EVENTS").map_or(100_000, |text| text.parse().expect("a number of events"));
-    let violator = User::new("alice", CREATED).password().key("AKIASETUP00000000001", 4);
+    let violator = violator();
     let keyless = User::new("bob", CREATED).password();
     let aws = AwsDouble::with_users([violator.clone(), keyless.clone()]);
     let lambda = Lambda::start(env!("CARGO_BIN_EXE_evaluator"), &aws);

@@ -37,9 +37,8 @@ use output::write_to;
 #[command(name = "setup-keys", version, long_version = long_version(), arg_required_else_help = true)]
 #[command(override_usage = "setup-keys <COMMAND>")]
 #[command(
-    after_help = "Exit status: 0 if nothing was found, 1 if some user is NON_COMPLIANT, some setup key left, or \
-    some key not given its old status, 2 if \
-    something could not be judged or done.\n\nStart with: setup-keys audit --help"
+    after_help = "Exit status: 0 if nothing was found, 1 if some user is NON_COMPLIANT, some setup key left, or some \
+    key not given its old status, 2 if something could not be judged or done.\n\nStart with: setup-keys audit --help"
 )]
 struct Cli {
     #[command(subcommand)]
