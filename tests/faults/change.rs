@@ -132,7 +132,10 @@ fn right(bench: &Bench, run: Run) -> State {
     match run {
         Change | Oversized | Central => assert_eq!((compliance_type.as_str(), annotation.as_str()), FOUND),
         Excepted => assert!(compliance_type == "COMPLIANT" && annotation.starts_with("Exception until "), "{right:?}"),
-        Prompt => assert_eq!((annotation.as_str(), &right.started), ("was fine", &vec![RULE.to_owned()])),
+        Prompt => {
+            let found = (annotation.as_str(), &right.started);
+            assert_eq!(found, ("was fine", &vec![RULE.to_owned()]), "{}", bench.lambda.log());
+        }
     }
     right
 }
